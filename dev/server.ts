@@ -1,0 +1,138 @@
+import { createServer, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import { resolve } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { forbiddenMethods, send, toRequest, urlOf } from './exchange.ts';
+import { callFunction, refuseMethod } from './functions.ts';
+import { listenLocally } from './listen.ts';
+import type { Match, Router } from './match.ts';
+import { problem } from './problem.ts';
+import { createRouter } from './routes.ts';
+import { serveFile } from './static.ts';
+
+/** A running development server. */
+export type DevServer = {
+  url: string;
+  /** Takes no more requests, and waits at most 10 seconds for those under way and their after-work. */
+  close(): Promise<void>;
+};
+
+export type ServerOptions = {
+  /** On 127.0.0.1; 0 for a free one. */
+  port: number;
+  /** Folder with api/, public/ and vercel.json. */
+  root: string;
+  /** Told of what a function or its after-work threw; the caller of the function never is. */
+  onError?: (error: unknown) => void;
+};
+
+const closeMs = 10_000;
+
+/**
+ * Serves a project as Vercel would: same routes, one process.
+ *
+ * @throws {StartupError} when Vercel would refuse the project; the server's own error, such as
+ *   EADDRINUSE, when the port cannot be had.
+ */
+export async function startServer(options: ServerOptions): Promise<DevServer> {
+  const onError = options.onError ?? (() => undefined);
+  const route = await createRouter(resolve(options.root));
+  const pending = new Set<Promise<unknown>>();
+  const track = (work: Promise<unknown>): void => {
+    const settled = work.catch(onError).finally(() => pending.delete(settled));
+    pending.add(settled);
+  };
+
+  const serve = (message: IncomingMessage, response: ServerResponse): void => {
+    track(respond(message, response, { route, waitUntil: track, onError }));
+  };
+  const server = createServer(serve);
+  server.on('connect', (message, socket) => serve(message, responseOn(socket, message)));
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+  });
+
+  const port = await listenLocally(server, options.port);
+  return {
+    url: `http://127.0.0.1:${port}`,
+    async close() {
+      server.close();
+      await settle(pending);
+      server.closeAllConnections();
+    },
+  };
+}
+
+type Context = {
+  route: Router;
+  waitUntil: (work: Promise<unknown>) => void;
+  onError: (error: unknown) => void;
+};
+
+async function respond(
+  message: IncomingMessage,
+  response: ServerResponse,
+  { route, waitUntil, onError }: Context,
+): Promise<void> {
+  const url = urlOf(message);
+  if (url === undefined) {
+    return send(problem(400, 'invalid_request', 'Bad request'), message, response, {});
+  }
+  const match = route(message.method ?? 'GET', url.pathname);
+  const answer = await answerTo(match, message, response, waitUntil).catch((error: unknown) => {
+    onError(error);
+    return problem(500, 'internal_error', 'Internal server error');
+  });
+  await send(answer, message, response, match.headers);
+}
+
+async function answerTo(
+  { target }: Match,
+  message: IncomingMessage,
+  response: ServerResponse,
+  waitUntil: Context['waitUntil'],
+): Promise<Response> {
+  const method = message.method ?? 'GET';
+  switch (target.kind) {
+    case 'function': {
+      const url = urlOf(message, target.search);
+      if (url === undefined) return problem(400, 'invalid_request', 'Bad request');
+      if (forbiddenMethods.includes(method)) return refuseMethod(target.file, url.href, waitUntil);
+      return callFunction(target.file, toRequest(message, response, url), waitUntil);
+    }
+    case 'file':
+      return serveFile(target.file, target.status, method);
+    case 'redirect': {
+      const query = urlOf(message)?.search ?? '';
+      const headers = { location: target.location + query };
+      return new Response(null, { status: target.status, headers });
+    }
+    case 'nothing':
+      return target.status === 404
+        ? problem(404, 'not_found', 'Not found')
+        : problem(target.status, 'refused', 'Refused');
+  }
+}
+
+/** Node hands CONNECT over with a bare socket, meant for a tunnel; it gets an answer instead. */
+function responseOn(socket: Duplex, message: IncomingMessage): ServerResponse {
+  const response = new ServerResponse(message);
+  response.shouldKeepAlive = false;
+  if (socket instanceof Socket) response.assignSocket(socket);
+  response.on('finish', () => socket.end());
+  socket.on('error', () => undefined);
+  return response;
+}
+
+/** Work under way may start more of it. */
+async function settle(pending: ReadonlySet<Promise<unknown>>): Promise<void> {
+  const patience = new AbortController();
+  const lapsed = sleep(closeMs, true, { signal: patience.signal }).catch(() => true);
+  let over = false;
+  while (pending.size > 0 && !over) {
+    over = await Promise.race([lapsed, Promise.all(pending).then(() => false)]);
+  }
+  patience.abort();
+}

@@ -1,0 +1,83 @@
+-- ACCEPT: stores messages of any number of devices, each once, and takes the turns that are free.
+-- p_messages: [{device_id} or {phone, user_id}, channel, account, external_id, content, metadata, sent_at]
+-- Lock order: identities, state rows by device, new messages by key.
+CREATE OR REPLACE FUNCTION baton_accept_v1(
+  p_messages jsonb, p_request text, p_lane text, p_max_turns int,
+  p_lease_ms int, p_history int, p_max_attempts int, p_resend_ms int, p_session_ttl int
+) RETURNS TABLE (device_id uuid, now timestamptz, messages jsonb, lock jsonb, waiting boolean, turn jsonb)
+LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+  s conversation_states;
+  -- senders that have to be looked up
+  v_named boolean := jsonb_path_exists(p_messages, '$[*] ? (exists (@.phone) || exists (@.user_id))');
+  v_of uuid[];
+  v_keys bytea[];
+  v_devices uuid[];
+  v_device uuid;
+  v_results jsonb;
+  v_now timestamptz;
+  v_taken int := 0;
+BEGIN
+  IF v_named THEN
+    PERFORM baton_link_v1(p_messages);
+  END IF;
+  v_of := baton_resolve_v1(p_messages);
+  SELECT array_agg(q.d ORDER BY q.d) INTO v_devices FROM (SELECT DISTINCT d FROM unnest(v_of) d) q;
+
+  INSERT INTO conversation_states (device_id)
+  SELECT d FROM unnest(v_devices) d WHERE NOT EXISTS (SELECT FROM conversation_states c WHERE c.device_id = d)
+  ORDER BY d ON CONFLICT DO NOTHING;
+  PERFORM FROM conversation_states c WHERE c.device_id = ANY (v_devices) ORDER BY c.device_id FOR UPDATE;
+  IF v_named AND baton_resolve_v1(p_messages) IS DISTINCT FROM v_of THEN
+    -- an erase or a merge came between. Giving up drops every lock; going round again in here would take them
+    -- out of order
+    RAISE EXCEPTION 'an identity moved' USING ERRCODE = '40001';
+  END IF;
+  v_now := baton_now_v1();
+
+  PERFORM baton_open_sessions_v1(v_devices, p_messages -> 0 ->> 'channel', p_session_ttl, v_now);
+  SELECT array_agg(baton_dedupe_key_v1(m ->> 'channel', m ->> 'account', m ->> 'external_id') ORDER BY ord) INTO v_keys
+  FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord);
+  -- ids are drawn in the order of arrival, before the rows are sorted by key
+  INSERT INTO chat_messages (id, device_id, session_id, role, content, metadata, channel, account, lane, external_id,
+    dedupe_key, request_id, status, sent_at, created_at)
+  OVERRIDING SYSTEM VALUE
+  SELECT n.id, n.device_id, c.session_id, 'user', n.content, coalesce(n.metadata, '{}'), n.channel, n.account, p_lane, n.external_id,
+    n.key, p_request, 'waiting',
+    CASE WHEN n.sent_at BETWEEN v_now - interval '30 days' AND v_now + interval '10 minutes' THEN n.sent_at ELSE v_now END, v_now
+  FROM (
+    SELECT nextval('chat_messages_id_seq') AS id, v_of[m.ord] AS device_id, v_keys[m.ord] AS key,
+      m.content, m.metadata, m.channel, m.account, m.external_id, m.sent_at
+    FROM ROWS FROM (jsonb_to_recordset(p_messages) AS
+        (content text, metadata jsonb, channel text, account text, external_id text, sent_at timestamptz))
+      WITH ORDINALITY AS m (content, metadata, channel, account, external_id, sent_at, ord)) n
+  JOIN conversation_states c ON c.device_id = n.device_id
+  ORDER BY n.key
+  ON CONFLICT DO NOTHING;
+
+  PERFORM baton_record_v1(c.device_id, v_now) FROM conversation_states c
+  WHERE c.device_id = ANY (v_devices) AND c.active_agent = 'human' AND c.lock_expires_at > v_now;
+  SELECT jsonb_object_agg(q.device_id, q.list) INTO v_results FROM (
+    SELECT v_of[k.ord] AS device_id, jsonb_agg(jsonb_build_object(
+      'index', k.ord - 1, 'id', m.id::text, 'message_id', m.external_id, 'session_id', m.session_id,
+      'status', m.status, 'duplicate', m.request_id IS DISTINCT FROM p_request) ORDER BY k.ord) AS list
+    FROM unnest(v_keys) WITH ORDINALITY AS k (key, ord) JOIN chat_messages m ON m.dedupe_key = k.key
+    GROUP BY v_of[k.ord]) q;
+
+  FOREACH v_device IN ARRAY v_devices LOOP
+    device_id := v_device;
+    turn := NULL;
+    IF v_taken < p_max_turns THEN
+      turn := baton_take_v1(v_device, p_request, p_lane, p_lease_ms, p_history, p_max_attempts, p_resend_ms, v_now);
+      v_taken := v_taken + (turn IS NOT NULL)::int;
+    END IF;
+    SELECT * INTO s FROM conversation_states c WHERE c.device_id = v_device;
+    now := v_now;
+    messages := v_results -> v_device::text;
+    lock := baton_lock_view_v1(s, v_now);
+    waiting := turn IS NULL AND EXISTS (
+      SELECT FROM chat_messages m WHERE m.device_id = s.device_id AND m.lane = p_lane AND m.status = 'waiting');
+    RETURN NEXT;
+  END LOOP;
+END $$;

@@ -1,0 +1,10 @@
+-- Hands a state document through, or refuses the whole statement with ZB001, so that the size is checked where
+-- the merge happens and nothing else of a commit is written either.
+CREATE OR REPLACE FUNCTION baton_fitting_v1(p_state jsonb, p_max_bytes int) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  IF octet_length(p_state::text) > p_max_bytes THEN
+    RAISE EXCEPTION 'state too large' USING ERRCODE = 'ZB001';
+  END IF;
+  RETURN p_state;
+END $$;

@@ -1,0 +1,32 @@
+-- SETTLE: what became of the replies the turn had to send, then the turn's end, or the next one if more waits.
+-- p_results: [{id, status, external_id?, error?, retry_ms?, untried?}]; outcome: settled or lost.
+CREATE OR REPLACE FUNCTION baton_settle_v1(
+  p_device uuid, p_fence bigint, p_results jsonb, p_lease_ms int, p_history int, p_max_attempts int, p_resend_ms int
+) RETURNS TABLE (outcome text, now timestamptz, turn jsonb)
+LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  s conversation_states;
+BEGIN
+  SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
+  now := baton_now_v1();
+  IF s.turn_fence = p_fence AND s.committed_fence = p_fence AND s.turn_expires_at IS NOT NULL THEN
+    UPDATE chat_messages m SET external_id = coalesce(r.external_id, m.external_id), error = r.error,
+      attempts = m.attempts - coalesce(r.untried, false)::int,
+      status = CASE WHEN r.status IN ('pending', 'unknown') AND r.untried IS NOT TRUE AND m.attempts >= p_max_attempts
+        THEN 'failed' ELSE r.status END,
+      claim_expires_at = now + coalesce(r.retry_ms, CASE WHEN r.status = 'unknown' THEN p_resend_ms ELSE 0 END) * interval '1 ms'
+    FROM jsonb_to_recordset(p_results) AS r (id bigint, status text, external_id text, error text, retry_ms int, untried boolean)
+    WHERE m.id = r.id AND m.device_id = p_device AND m.status = 'sending';
+    -- a reply the worker says nothing of may be out or not
+    UPDATE chat_messages m SET status = 'unknown', claim_expires_at = now + p_resend_ms * interval '1 ms'
+    WHERE m.device_id = p_device AND m.status = 'sending';
+    UPDATE conversation_states c SET turn_expires_at = NULL, updated_at = now WHERE c.device_id = p_device;
+  ELSIF NOT coalesce(s.turn_owner = 'after:' || p_fence OR (s.turn_fence = p_fence AND s.committed_fence = p_fence), false) THEN
+    outcome := 'lost';
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  outcome := 'settled';
+  turn := baton_take_v1(p_device, 'after:' || p_fence, 'builtin', p_lease_ms, p_history, p_max_attempts, p_resend_ms, now);
+  RETURN NEXT;
+END $$;

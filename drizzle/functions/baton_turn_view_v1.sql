@@ -1,0 +1,45 @@
+-- Everything the holder of a turn works from: what was handed to it, or which replies it has to send, and what
+-- was said before. VOLATILE: it must see what the calling function has just written.
+CREATE OR REPLACE FUNCTION baton_turn_view_v1(p_device uuid, p_history int, p_now timestamptz) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  s conversation_states;
+  v_first chat_messages;
+  v_messages jsonb;
+  v_history jsonb;
+  v_replies jsonb;
+  v_address jsonb;
+BEGIN
+  SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device;
+  IF s.committed_fence = s.turn_fence THEN
+    SELECT * INTO v_first FROM chat_messages m WHERE m.device_id = p_device AND m.status = 'sending' ORDER BY m.seq LIMIT 1;
+    SELECT jsonb_agg(baton_message_view_v1(m) || jsonb_build_object('attempts', m.attempts) ORDER BY m.seq) INTO v_replies
+    FROM chat_messages m WHERE m.device_id = p_device AND m.status = 'sending';
+  ELSE
+    SELECT * INTO v_first FROM chat_messages m WHERE m.id = ANY (s.handed) AND m.status = 'waiting' ORDER BY m.id LIMIT 1;
+    SELECT jsonb_agg(baton_message_view_v1(m) ORDER BY m.sent_at, m.id) INTO v_messages
+    FROM chat_messages m WHERE m.id = ANY (s.handed) AND m.status = 'waiting';
+    SELECT jsonb_agg(q.view ORDER BY q.seq) INTO v_history FROM (
+      SELECT m.seq, baton_message_view_v1(m) AS view FROM chat_messages m
+      WHERE m.session_id = v_first.session_id AND m.seq IS NOT NULL ORDER BY m.seq DESC LIMIT p_history) q;
+  END IF;
+  -- a person's newest number and newest user id: an old one may have been given to somebody else
+  SELECT jsonb_object_agg(q.kind, q.value) INTO v_address FROM (
+    SELECT DISTINCT ON (i.kind) i.kind, i.value FROM channel_identities i
+    WHERE i.device_id = p_device AND i.channel = v_first.channel AND i.account = v_first.account
+    ORDER BY i.kind, i.created_at DESC) q;
+  RETURN jsonb_build_object(
+    'device_id', p_device,
+    'fence', s.turn_fence::text,
+    'expires_at', s.turn_expires_at,
+    'session_id', v_first.session_id,
+    'channel', v_first.channel,
+    'account', v_first.account,
+    'address', coalesce(v_address, '{}'),
+    'lock', baton_lock_view_v1(s, p_now),
+    'state', coalesce(s.state, '{}'),
+    'state_version', CASE WHEN s.state IS NOT NULL THEN s.state_version::text END,
+    'messages', coalesce(v_messages, '[]'),
+    'history', coalesce(v_history, '[]'),
+    'replies', coalesce(v_replies, '[]'));
+END $$;

@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BatonError } from './errors.ts';
+import type { Answer, DeviceId, IncomingMessage } from './storage/storage.ts';
+import {
+  type Committed,
+  type Frame,
+  type Held,
+  receive,
+  takeTurn,
+  type TurnServices,
+  work,
+} from './turn.ts';
+
+/** Milliseconds between two looks at a turn that another request holds; each look waits half as long again. */
+const FIRST_LOOK = 40;
+const LONGEST_LOOK = 500;
+
+/** A caller that reads its answer from the response: the web webhook. */
+export interface Question {
+  device: DeviceId;
+  channel: string;
+  messageId: string;
+  message: IncomingMessage;
+}
+
+export interface QuestionAnswer {
+  sessionId: string;
+  activeAgent: string | null;
+  replies: { content: string; agent: string | null; metadata: object; inReplyTo: string[] }[];
+}
+
+/**
+ * Stores a question, answers it if the turn is free, else waits for whoever holds the turn to answer it. Asked
+ * again, it gives the first answer and runs nothing.
+ *
+ * @param keep lets work that outlives the answer (messages of others that came in meanwhile) go on
+ * @returns null when the wait is over before the answer is there: the message is stored, and will be answered
+ * @throws {BatonError} `agent_failed` once the message was set aside, `storage_unavailable`
+ */
+export async function ask(
+  services: TurnServices,
+  question: Question,
+  frame: Frame,
+  keep: (work: Promise<unknown>) => void,
+): Promise<QuestionAnswer | null> {
+  const patience = performance.now() + services.config.replyWait * 1_000;
+  const since = performance.now();
+  const [accepted] = await receive(services, [question.message], frame);
+  const mine = accepted?.messages[0];
+  if (accepted === undefined || mine === undefined) throw new Error('ACCEPT lost a message');
+  if (accepted.turn !== null) {
+    const answer = await workFor(
+      services,
+      question,
+      mine.id,
+      { turn: accepted.turn, since },
+      frame,
+      keep,
+    );
+    if (answer !== null) return answer;
+  }
+
+  for (let wait = FIRST_LOOK; ; wait = Math.min(wait * 1.5, LONGEST_LOOK)) {
+    const seen = await services.storage.readAnswer(
+      question.device,
+      question.channel,
+      question.messageId,
+    );
+    const answer = toAnswer(seen, question.messageId);
+    if (answer !== null) return answer;
+    if (seen.free) {
+      const held = await takeTurn(services, question.device);
+      const own = held && (await workFor(services, question, mine.id, held, frame, keep));
+      if (own != null) return own;
+    }
+    if (performance.now() + wait > patience) return null;
+    await sleep(wait);
+  }
+}
+
+/** Works on a turn until the question is answered; the rest of the work goes on behind the caller's back. */
+async function workFor(
+  services: TurnServices,
+  question: Question,
+  id: string,
+  held: Held,
+  frame: Frame,
+  keep: (work: Promise<unknown>) => void,
+): Promise<QuestionAnswer | null> {
+  const own = Promise.withResolvers<QuestionAnswer | null>();
+  const done = work(services, held, frame, (commit) => {
+    if (commit.answered.includes(id)) own.resolve(ofCommit(commit, held));
+  });
+  keep(done.catch(() => {})); // its failure reaches the caller below, or a later call finds the messages waiting
+  done.then(() => own.resolve(null), own.reject);
+  return own.promise;
+
+  function ofCommit(commit: Committed, { turn }: Held): QuestionAnswer {
+    const names = new Map(turn.messages.map((message) => [message.id, message.messageId]));
+    names.set(id, question.messageId);
+    return {
+      sessionId: commit.sessionId ?? turn.sessionId,
+      activeAgent: commit.lock?.agent ?? null,
+      replies: commit.replies.map(({ content, agent, metadata }) => ({
+        content,
+        agent,
+        metadata,
+        inReplyTo: commit.answered.flatMap((answered) => names.get(answered) ?? []),
+      })),
+    };
+  }
+}
+
+/** null: not yet. */
+function toAnswer({ message, replies, lock }: Answer, messageId: string): QuestionAnswer | null {
+  if (message === null || message.status === 'waiting') return null;
+  if (message.status === 'failed') {
+    throw new BatonError(
+      'agent_failed',
+      'The agents failed on this message too often; it was set aside for the operator',
+    );
+  }
+  return {
+    sessionId: message.sessionId,
+    activeAgent: lock?.agent ?? null,
+    replies: replies.map(({ content, agent, metadata, answers }) => ({
+      content,
+      agent,
+      metadata,
+      inReplyTo: answers.length > 0 ? answers : [messageId],
+    })),
+  };
+}

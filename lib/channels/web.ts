@@ -1,0 +1,130 @@
+import { defineAgent } from '../agents/agent.ts';
+import { type Outcome, runAgents } from '../agents/run.ts';
+import { ask, type QuestionAnswer } from '../await-answer.ts';
+import { BatonError } from '../errors.ts';
+import { assertStorable, type JsonObject, storableText } from '../json.ts';
+import { log } from '../log.ts';
+import type { DeviceId, Fence } from '../storage/storage.ts';
+import type { Frame, TurnServices } from '../turn.ts';
+
+/** The channel's name in rows and logs. */
+const WEB = 'web';
+
+export interface WebMessage {
+  /** null: the caller sent none, and cannot ask again. */
+  messageId: string | null;
+  text: string;
+  metadata: JsonObject;
+}
+
+export type WebAnswer =
+  | ({ kind: 'answered'; messageId: string; persisted: true } & QuestionAnswer)
+  /** The database is down: the manager answered, and nobody will remember. */
+  | {
+      kind: 'answered';
+      messageId: string;
+      persisted: false;
+      sessionId: null;
+      activeAgent: null;
+      replies: QuestionAnswer['replies'];
+    }
+  /** Somebody else holds the turn for longer than the caller waits; the message is stored. */
+  | { kind: 'queued'; messageId: string };
+
+/** A message from a web page or an app, answered in the response. @throws as `ask` */
+export async function chat(
+  services: TurnServices,
+  device: DeviceId,
+  { messageId, text, metadata }: WebMessage,
+  frame: Frame,
+  keep: (work: Promise<unknown>) => void,
+): Promise<WebAnswer> {
+  assertStorable(metadata, 'metadata');
+  const id = messageId ?? crypto.randomUUID();
+  const content = storableText(text);
+  const message = {
+    sender: { device },
+    channel: WEB,
+    account: device,
+    externalId: id,
+    content,
+    metadata,
+    sentAt: null,
+  };
+  try {
+    const answer = await ask(
+      services,
+      { device, channel: WEB, messageId: id, message },
+      frame,
+      keep,
+    );
+    return answer === null
+      ? { kind: 'queued', messageId: id }
+      : { kind: 'answered', messageId: id, persisted: true, ...answer };
+  } catch (error) {
+    const isAway = error instanceof BatonError && error.code === 'storage_unavailable';
+    if (!isAway || !services.config.statelessFallback) throw error;
+    log('warn', 'answered_without_storage', { device_id: device });
+    const outcome = await answerAlone(services, device, content);
+    const replies = outcome.replies.map((reply) => ({ ...reply, inReplyTo: [id] }));
+    return {
+      kind: 'answered',
+      messageId: id,
+      persisted: false,
+      sessionId: null,
+      activeAgent: null,
+      replies,
+    };
+  }
+}
+
+/** Stands in for everybody the manager would hand over to: what they ask for, nobody could remember. */
+const away = defineAgent({
+  key: 'away',
+  description: 'Answers for all agents while nothing can be stored',
+  answer(turn) {
+    turn.reply('I cannot look into that right now. Please try again in a few minutes.');
+  },
+});
+
+/** The manager on its own: it knows nothing of before. */
+async function answerAlone(
+  { registry, config }: TurnServices,
+  device: DeviceId,
+  content: string,
+): Promise<Outcome> {
+  const now = new Date();
+  const alone = { ...registry, find: () => away };
+  const turn = {
+    device,
+    fence: '0' as Fence,
+    expiresAt: now,
+    sessionId: '',
+    channel: WEB,
+    account: device,
+    address: {},
+    lock: null,
+    state: {},
+    stateVersion: null,
+    messages: [
+      {
+        id: '0',
+        messageId: null,
+        role: 'user' as const,
+        content,
+        agent: null,
+        metadata: {},
+        sentAt: now,
+        createdAt: now,
+      },
+    ],
+    history: [],
+    replies: [],
+  };
+  return runAgents(
+    turn,
+    alone,
+    config.defaultSessionTtl,
+    AbortSignal.timeout(config.turnLease * 1_000),
+  );
+}

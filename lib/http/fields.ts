@@ -1,0 +1,21 @@
+import * as z from 'zod/mini';
+import { isJsonObject, type JsonObject } from '../json.ts';
+
+// Fields that several bodies share.
+
+/** A JSON object of the caller's; whether it can be stored is checked where it is. */
+export const document = z.custom<JsonObject>(isJsonObject, { error: 'expected an object' });
+
+/** The caller's own id of a message: what makes a second delivery the same message. */
+export const messageId = z.string().check(
+  z.minLength(1),
+  z.maxLength(512),
+  z.refine((id) => !id.includes('\u0000') && id.isWellFormed(), {
+    error: 'expected storable text',
+  }),
+);
+
+/** The token of a turn. PostgreSQL's bigint ends at nineteen digits; none will ever be drawn beyond eighteen. */
+export const token = z.string().check(z.regex(/^\d{1,18}$/));
+
+export const sessionTtl = z.int().check(z.minimum(1), z.maximum(2_592_000));

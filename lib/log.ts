@@ -1,0 +1,54 @@
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** One thing that happened. Fields are ids, codes, counts and milliseconds; never what somebody wrote. */
+export interface LogEvent {
+  level: LogLevel;
+  event: string;
+  /** RFC 3339, by the instance's clock. */
+  time: string;
+  [field: string]: unknown;
+}
+
+const ORDER: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+
+let threshold: LogLevel = 'info';
+let textsShown = false;
+let sink: (event: LogEvent) => void = (event) => {
+  process.stdout.write(`${JSON.stringify(event)}\n`);
+};
+
+export function setLogLevel(level: LogLevel): void {
+  threshold = level;
+}
+
+/**
+ * Sends events elsewhere than to standard output: a console that people read, or a test.
+ *
+ * @param showsText the developer's own screen, where a reply that could not be sent may be read
+ */
+export function setSink(to: (event: LogEvent) => void, showsText = false): void {
+  sink = to;
+  textsShown = showsText;
+}
+
+/** Writes one event, if its level is wanted. */
+export function log(level: LogLevel, event: string, fields: Record<string, unknown> = {}): void {
+  if (ORDER.indexOf(level) < ORDER.indexOf(threshold)) return;
+  sink({ level, event, time: new Date().toISOString(), ...fields });
+}
+
+/** Notes that a reply was kept and not sent; its text goes to the developer's screen alone. */
+export function logPrintedReply(fields: Record<string, unknown>, text: string): void {
+  log('info', 'reply_printed', textsShown ? { ...fields, text } : fields);
+}
+
+/**
+ * What may be said of an error: its name, its code, where it was thrown. Not its message: an agent's holds what
+ * the user wrote as often as not, and a query's holds the parameters.
+ */
+export function describeError(error: unknown): { error: string; code?: string; at?: string } {
+  if (!(error instanceof Error)) return { error: typeof error };
+  const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
+  const frame = error.stack?.split('\n').find((line) => /^\s+at /.test(line));
+  return { error: error.name, ...code, ...(frame !== undefined && { at: frame.trim() }) };
+}

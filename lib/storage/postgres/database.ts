@@ -1,0 +1,47 @@
+import { sql } from 'drizzle-orm';
+import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
+import type { StorageLimits } from '../limits.ts';
+import type { Guard, TurnTerms } from '../storage.ts';
+
+/** Drizzle over whichever driver. */
+export type Database = PgDatabase<PgQueryResultHKT>;
+
+/** A subselect, so that the clock is read once per statement and not once per mention. */
+export const clock = sql`(select baton_now_v1() as now) clock`;
+export const clockNow = sql<string>`clock.now`;
+
+/** Parameters that many statements take. */
+export const device = sql`${sql.placeholder('device')}::uuid`;
+export const fence = sql`${sql.placeholder('fence')}::bigint`;
+export const lane = sql`${sql.placeholder('lane')}::text`;
+export const versions = sql`${sql.placeholder('versions')}::bigint[]`;
+/** On which terms a turn is given, in the order in which every function that may give one takes them. */
+export const turnTerms = sql`${sql.placeholder('leaseMs')}::int, ${sql.placeholder('history')}::int, ${sql.placeholder('maxAttempts')}::int, ${sql.placeholder('resendMs')}::int`;
+
+/** The values of `turnTerms`, but for the lease. */
+export const termsOf = ({ history, maxAttempts, resendAfterMs }: StorageLimits) => ({
+  history,
+  maxAttempts,
+  resendMs: resendAfterMs,
+});
+
+/** What of a caller's terms goes to the database as it is. */
+export const callOf = ({ requestId, leaseMs, maxTurns }: Omit<TurnTerms, 'lane'>) => ({
+  requestId,
+  leaseMs,
+  maxTurns,
+});
+
+/** An SQL array of ids or versions. */
+export const array = (items: readonly string[]) => `{${items.join(',')}}`;
+
+/** null where the guard asks for nothing that is there. */
+export const versionsOf = (guard: Guard) =>
+  guard.kind === 'present' ? array(guard.versions) : null;
+
+/** The one row that a statement returns whatever it decides. */
+export function only<Row>(rows: Row[]): Row {
+  const row = rows[0];
+  if (row === undefined) throw new Error('a statement returned no row');
+  return row;
+}

@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BatonError } from '../../errors.ts';
+
+/**
+ * What a failed statement means. `refused`: it did not happen, and the same call again may succeed (a lost race,
+ * or a server that would not take it). `broken`: nobody knows whether it happened.
+ */
+type Failure = 'refused' | 'broken' | 'too_large' | 'ours';
+
+/**
+ * SQLSTATEs after which nothing was written: serialization failure, deadlock, lock not available, too many
+ * connections, cannot connect now (PostgreSQL manual, appendix A).
+ */
+const REFUSED = new Set(['40001', '40P01', '55P03', '53300', '57P03']);
+/** Raised by functions/baton_fitting_v1.sql. */
+const TOO_LARGE = 'ZB001';
+
+/** The SQLSTATE or system error code. Drizzle wraps the driver's error; its message holds parameters. */
+export function codeOf(error: unknown): string | undefined {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    if ('code' in e && typeof e.code === 'string') return e.code;
+  }
+  return undefined;
+}
+
+function classify(error: unknown): Failure {
+  const code = codeOf(error);
+  if (code === TOO_LARGE) return 'too_large';
+  if (code === undefined) return 'broken'; // many connection errors carry no code at all
+  if (REFUSED.has(code)) return 'refused';
+  if (code === 'ECONNREFUSED') return 'refused';
+  // connection exceptions, insufficient resources, operator intervention, system errors; and Node's own
+  return /^(08|53|57|58)...$/.test(code) || /^[A-Z_]{5,}$/.test(code) ? 'broken' : 'ours';
+}
+
+/** Tries of a refused call, 10, 20, 40 and 80 ms apart: a deadlock or a moved identity is over by then. */
+const TRIES = 5;
+/** A statement that took longer than this (ms) before it broke is not begun again: the caller has waited enough. */
+const SOON = 1_000;
+
+/**
+ * Runs one statement and turns its failures into Baton's own: the caller learns that storage is unavailable, or
+ * the state too large, never the statement or its parameters.
+ *
+ * A refused statement is repeated. One whose fate is unknown is repeated once where `repeatable` says that a
+ * repetition finds its own work done; it is what a connection that died in the pool looks like.
+ *
+ * @throws {BatonError} `storage_unavailable` (try again later), `state_too_large`, `internal_error` (a defect)
+ */
+export async function run<T>(statement: () => PromiseLike<T>, repeatable: boolean): Promise<T> {
+  const started = performance.now();
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await statement();
+    } catch (error) {
+      const failure = classify(error);
+      if (failure === 'too_large') {
+        throw new BatonError(
+          'state_too_large',
+          'The conversation state would grow past MAX_STATE_BYTES; nothing was written',
+        );
+      }
+      if (failure === 'ours') {
+        throw new BatonError(
+          'internal_error',
+          `The database refused a statement (${codeOf(error)}); this is a defect of Baton`,
+        );
+      }
+      const again = failure === 'refused' ? attempt < TRIES : repeatable && attempt === 1;
+      if (!again || performance.now() - started > SOON) {
+        throw new BatonError(
+          'storage_unavailable',
+          'The database cannot be reached; try again in a few seconds',
+        );
+      }
+      await sleep(5 * 2 ** attempt);
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import { drizzle } from 'drizzle-orm/node-postgres';
+import pg from 'pg';
+import type { StorageLimits } from '../limits.ts';
+import type { Storage } from '../storage.ts';
+import { createPostgresStorage } from './postgres-storage.ts';
+
+/** Milliseconds a caller waits for a connection, and for a statement on it, before the database counts as away. */
+const CONNECT_TIMEOUT = 2_000;
+const STATEMENT_TIMEOUT = 5_000;
+
+/** PostgreSQL over TCP. `close` ends the pool; idle connections end by themselves after five seconds. */
+export function openPg(
+  url: string,
+  limits: StorageLimits,
+  maxConnections = 10,
+): { storage: Storage; close: () => Promise<void> } {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: maxConnections,
+    connectionTimeoutMillis: CONNECT_TIMEOUT,
+    query_timeout: STATEMENT_TIMEOUT,
+    idleTimeoutMillis: 5_000,
+    allowExitOnIdle: true,
+    application_name: 'baton',
+  });
+  // an idle connection that the server ended; the pool drops it, the next statement opens another
+  pool.on('error', () => {});
+  return { storage: createPostgresStorage(drizzle(pool), limits), close: () => pool.end() };
+}

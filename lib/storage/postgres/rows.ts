@@ -1,0 +1,148 @@
+import * as z from 'zod/mini';
+import { isJsonObject, type JsonObject } from '../../json.ts';
+import type {
+  AcceptedMessage,
+  DeviceId,
+  Fence,
+  Lock,
+  Message,
+  OutgoingReply,
+  Turn,
+  Version,
+} from '../storage.ts';
+
+// What the SQL functions return as jsonb. Parsed, not believed: an old function may still run behind new code.
+
+const time = z.pipe(
+  z.string(),
+  z.transform((text) => new Date(text)),
+);
+const document = z.custom<JsonObject>(isJsonObject);
+const version = z.pipe(
+  z.string(),
+  z.transform((text) => text as Version),
+);
+
+const lock = z.pipe(
+  z.object({
+    agent: z.string(),
+    locked_at: time,
+    expires_at: time,
+    session_ttl: z.number(),
+    version,
+  }),
+  z.transform((row): Lock => ({
+    agent: row.agent,
+    lockedAt: row.locked_at,
+    expiresAt: row.expires_at,
+    sessionTtl: row.session_ttl,
+    version: row.version,
+  })),
+);
+
+const messageFields = {
+  id: z.string(),
+  message_id: z.nullable(z.string()),
+  role: z.enum(['user', 'assistant']),
+  content: z.string(),
+  agent: z.nullable(z.string()),
+  metadata: document,
+  sent_at: time,
+  created_at: time,
+};
+const messageRow = z.object(messageFields);
+
+function toMessage(row: z.output<typeof messageRow>): Message {
+  const { id, role, content, agent, metadata } = row;
+  return {
+    id,
+    messageId: row.message_id,
+    role,
+    content,
+    agent,
+    metadata,
+    sentAt: row.sent_at,
+    createdAt: row.created_at,
+  };
+}
+
+const message = z.pipe(messageRow, z.transform(toMessage));
+const outgoing = z.pipe(
+  z.object({ ...messageFields, attempts: z.number() }),
+  z.transform((row): OutgoingReply => ({ ...toMessage(row), attempts: row.attempts })),
+);
+const answering = z.pipe(
+  z.object({ ...messageFields, answers: z.nullable(z.array(z.nullable(z.string()))) }),
+  z.transform((row) => ({
+    ...toMessage(row),
+    answers: (row.answers ?? []).filter((id) => id !== null),
+  })),
+);
+
+const turn = z.pipe(
+  z.object({
+    device_id: z.string(),
+    fence: z.string(),
+    expires_at: time,
+    session_id: z.string(),
+    channel: z.string(),
+    account: z.string(),
+    address: z.record(z.string(), z.string()),
+    lock: z.nullable(lock),
+    state: document,
+    state_version: z.nullable(version),
+    messages: z.array(message),
+    history: z.array(message),
+    replies: z.array(outgoing),
+  }),
+  z.transform((row): Turn => ({
+    device: row.device_id as DeviceId,
+    fence: row.fence as Fence,
+    expiresAt: row.expires_at,
+    sessionId: row.session_id,
+    channel: row.channel,
+    account: row.account,
+    address: row.address,
+    lock: row.lock,
+    state: row.state,
+    stateVersion: row.state_version,
+    messages: row.messages,
+    history: row.history,
+    replies: row.replies,
+  })),
+);
+
+const accepted = z.pipe(
+  z.object({
+    index: z.number(),
+    id: z.string(),
+    message_id: z.nullable(z.string()),
+    session_id: z.string(),
+    status: z.string(),
+    duplicate: z.boolean(),
+  }),
+  z.transform((row): AcceptedMessage => ({
+    index: row.index,
+    id: row.id,
+    messageId: row.message_id ?? '',
+    sessionId: row.session_id,
+    status: row.status,
+    duplicate: row.duplicate,
+  })),
+);
+
+const answered = z.object({ id: z.string(), session_id: z.string(), status: z.string() });
+
+export const parseLock = (value: unknown) => z.nullable(lock).parse(value);
+export const parseTurn = (value: unknown) => z.nullable(turn).parse(value);
+export const parseAccepted = (value: unknown) => z.array(accepted).parse(value ?? []);
+export const parseOutgoing = (value: unknown) => z.array(outgoing).parse(value ?? []);
+export const parseAnswering = (value: unknown) => z.array(answering).parse(value ?? []);
+export const parseIds = (value: unknown) => z.array(z.string()).parse(value ?? []);
+
+export function parseAnswered(
+  value: unknown,
+): { id: string; sessionId: string; status: string } | null {
+  const row = z.nullable(answered).parse(value);
+  return row === null ? null : { id: row.id, sessionId: row.session_id, status: row.status };
+}

@@ -1,0 +1,237 @@
+import { STATUS_CODES } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { expect } from 'vitest';
+import { z } from 'zod';
+import * as cleanup from '../../api/cron/cleanup.ts';
+import * as health from '../../api/health.ts';
+import * as lock from '../../api/lock.ts';
+import * as state from '../../api/state.ts';
+import * as turn from '../../api/turn.ts';
+import * as web from '../../api/webhooks/web.ts';
+import * as whatsapp from '../../api/webhooks/whatsapp.ts';
+import { type App, createApp, useApp } from '../../lib/app.ts';
+import { readConfig } from '../../lib/config.ts';
+import { type LogEvent, setSink } from '../../lib/log.ts';
+import { createDatabase } from './postgres.ts';
+import { type Proxy, startProxy } from './proxy.ts';
+
+const functions: ReadonlyMap<string, typeof health> = new Map([
+  ['/api/cron/cleanup', cleanup],
+  ['/api/lock', lock],
+  ['/api/state', state],
+  ['/api/turn', turn],
+  ['/api/webhooks/web', web],
+  ['/api/webhooks/whatsapp', whatsapp],
+]);
+
+/** What a time looks like on the wire: RFC 3339, UTC, milliseconds. */
+export const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+export const DIGITS = /^\d+$/;
+
+export interface CallOptions {
+  device?: string;
+  /** Sent as JSON. */
+  body?: unknown;
+  /** Sent as it is, in place of `body`. */
+  raw?: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
+  /** Content-Type; null sends none. */
+  type?: string | null;
+  headers?: Record<string, string>;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  /** The parsed body, if its type says JSON. */
+  json: unknown;
+}
+
+export interface Api {
+  app: App;
+  /** The wire between the app and its database, to be cut or hung. */
+  wire: Proxy;
+  /** What was logged since the start. */
+  events: LogEvent[];
+  /** Calls a route's exported handler, as the platform does. */
+  call(method: string, path: string, options?: CallOptions): Promise<Answer>;
+  /** Runs a statement on the same database, past the app and the wire. */
+  sql(text: string, params?: readonly unknown[]): Promise<Record<string, unknown>[]>;
+  /** Rows and content of every table, to be compared. */
+  stored(): Promise<Record<string, string>>;
+  /** Waits for the work that goes on after the answers. */
+  settled(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const work = new Set<Promise<unknown>>();
+// Where `waitUntil` of @vercel/functions looks for the platform, by this name.
+Object.assign(globalThis, {
+  [Symbol.for('@vercel/request-context')]: {
+    get: () => ({
+      waitUntil(promise: Promise<unknown>) {
+        work.add(promise);
+        promise.catch(() => {}).finally(() => work.delete(promise));
+      },
+    }),
+  },
+});
+
+/**
+ * The deployed functions over a database of their own. No request sweeps up after others unless `parts` brings a
+ * sweep; several may live side by side, each call goes to its own.
+ *
+ * @param env settings beside DATABASE_URL
+ */
+export async function startApi(
+  env: Record<string, string> = {},
+  parts: Parameters<typeof createApp>[1] = {},
+): Promise<Api> {
+  const database = await createDatabase();
+  const wire = await startProxy(database.url);
+  const pool = new pg.Pool({ connectionString: database.url, max: 2 });
+  pool.on('error', () => {}); // dropping the database ends its idle connections
+
+  const events: LogEvent[] = [];
+  setSink((event) => events.push(event));
+  const result = readConfig({ ...env, DATABASE_URL: wire.url });
+  if (!result.ok) throw new Error(result.mistakes.join(' '));
+  const app = createApp(result.config, { sweep: () => Promise.resolve(), ...parts });
+
+  const sql: Api['sql'] = async (text, params = []) => (await pool.query(text, [...params])).rows;
+  return {
+    app,
+    wire,
+    events,
+    sql,
+    call(method, path, options = {}) {
+      setSink((event) => events.push(event));
+      useApp(app);
+      return send(method, path, options);
+    },
+    async stored() {
+      const tables = await sql(`SELECT tablename FROM pg_tables WHERE schemaname = 'public'`);
+      const parts = tables.map(
+        ({ tablename }) => `SELECT '${tablename}' AS name, count(*) || ' rows ' ||
+          coalesce(md5(string_agg(t::text, chr(10) ORDER BY t::text)), '') AS content FROM ${tablename} t`,
+      );
+      const rows = await sql(parts.join(' UNION ALL '));
+      return Object.fromEntries(rows.map(({ name, content }) => [String(name), String(content)]));
+    },
+    async settled() {
+      while (work.size > 0) await Promise.allSettled(work);
+    },
+    async close() {
+      useApp(null);
+      await wire.close();
+      await app.close();
+      await pool.end();
+      await database.drop();
+    },
+  };
+}
+
+/** Calls a handler with the app that is in place: the export named like the method, else GET, which refuses it. */
+export async function send(
+  method: string,
+  path: string,
+  { device, body, raw, type = 'application/json', headers = {} }: CallOptions = {},
+): Promise<Answer> {
+  const content = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+  const request = new Request(`https://baton.example${path}`, {
+    method,
+    headers: {
+      ...(device !== undefined && { 'x-device-id': device }),
+      ...(content !== undefined && type !== null && { 'content-type': type }),
+      ...headers,
+    },
+    // bytes: with a string, Request would think of a Content-Type itself
+    ...(content !== undefined && {
+      body: typeof content === 'string' ? new TextEncoder().encode(content) : content,
+      duplex: 'half' as const,
+    }),
+  });
+  // vercel.json sends every path without a function of its own to health
+  const handlers = functions.get(new URL(request.url).pathname) ?? health;
+  const handler = Object.entries(handlers).find(([name]) => name === method)?.[1] ?? handlers.GET;
+  const response = await handler(request);
+  const text = await response.text();
+  const isJson = /^application\/(problem\+)?json\b/.test(
+    response.headers.get('content-type') ?? '',
+  );
+  const json: unknown = isJson && text !== '' ? JSON.parse(text) : undefined;
+  return { status: response.status, headers: response.headers, text, json };
+}
+
+const problem = z.strictObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.number(),
+  detail: z.string().min(1),
+  code: z.string(),
+  errors: z
+    .array(z.strictObject({ path: z.string(), message: z.string().min(1) }))
+    .min(1)
+    .optional(),
+});
+export type Problem = z.output<typeof problem>;
+
+/** Sees that an answer is the RFC 9457 problem with this status and code, and tells nothing it should not. */
+export function expectProblem(answer: Answer, status: number, code: string): Problem {
+  expect([answer.status, answer.text]).toEqual([
+    status,
+    expect.stringContaining(`"code":"${code}"`),
+  ]);
+  expect(answer.headers.get('content-type')).toBe('application/problem+json');
+  expect(answer.headers.get('cache-control')).toBe('no-store');
+  expect(answer.headers.get('x-request-id')).toMatch(/^[A-Za-z0-9._-]{1,64}$/);
+  const body = problem.parse(answer.json);
+  expect(body).toMatchObject({ status, code, title: STATUS_CODES[status] });
+  expect(answer.text).not.toMatch(
+    /\n\s+at |node_modules|\.ts:\d|\b(select|insert|update) .* (from|into|set)\b|\$\d/i,
+  );
+  return body;
+}
+
+/** Makes a call that must be refused, and sees that nothing was stored by it. */
+export async function refuse(
+  api: Api,
+  [status, code]: readonly [number, string],
+  ...call: Parameters<Api['call']>
+): Promise<Answer & { problem: Problem }> {
+  const before = await api.stored();
+  const answer = await api.call(...call);
+  const told = expectProblem(answer, status, code);
+  await api.settled();
+  expect(await api.stored()).toEqual(before);
+  return { ...answer, problem: told };
+}
+
+/** Asks again until it is true, and fails when that takes too long. */
+export async function until(
+  what: string,
+  isTrue: () => Promise<boolean>,
+  seconds = 10,
+): Promise<void> {
+  const deadline = performance.now() + seconds * 1_000;
+  while (!(await isTrue())) {
+    if (performance.now() > deadline) throw new Error(`still not true after ${seconds} s: ${what}`);
+    await sleep(10);
+  }
+}
+
+/** Waits for a promise, but not for ever. */
+export async function within<T>(seconds: number, what: string, promise: Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const late = sleep(seconds * 1_000, undefined, { signal: controller.signal }).then(() => {
+    throw new Error(`${what} took longer than ${seconds} s`);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    controller.abort();
+    late.catch(() => {});
+  }
+}

@@ -1,0 +1,321 @@
+import { describe, expect, it } from 'vitest';
+import { type Config, readConfig } from '../../lib/config.ts';
+
+type Environment = Record<string, string>;
+
+function configOf(env: Environment): Config {
+  const result = readConfig(env);
+  if (!result.ok) throw new Error(result.mistakes.join('\n'));
+  return result.config;
+}
+
+function mistakesOf(env: Environment): string[] {
+  const result = readConfig(env);
+  return result.ok ? [] : result.mistakes;
+}
+
+const long = (letter: string) => letter.repeat(32);
+
+const integers: {
+  name: string;
+  of: (config: Config) => number;
+  fallback: number;
+  min: number;
+  max: number;
+}[] = [
+  {
+    name: 'DEFAULT_SESSION_TTL',
+    of: (c) => c.defaultSessionTtl,
+    fallback: 86_400,
+    min: 1,
+    max: 2_592_000,
+  },
+  { name: 'SESSION_TTL', of: (c) => c.sessionTtl, fallback: 3_600, min: 1, max: 31_536_000 },
+  {
+    name: 'COMPLETED_SESSION_TTL',
+    of: (c) => c.completedSessionTtl,
+    fallback: 86_400,
+    min: 1,
+    max: 31_536_000,
+  },
+  { name: 'SESSION_MAX_MESSAGES', of: (c) => c.sessionMaxMessages, fallback: 20, min: 1, max: 100 },
+  { name: 'RETENTION_DAYS', of: (c) => c.retentionDays, fallback: 30, min: 0, max: 36_500 },
+  {
+    name: 'MAX_STATE_BYTES',
+    of: (c) => c.maxStateBytes,
+    fallback: 1_048_576,
+    min: 1_024,
+    max: 16_777_216,
+  },
+  { name: 'TURN_LEASE', of: (c) => c.turnLease, fallback: 60, min: 1, max: 800 },
+  { name: 'REPLY_WAIT', of: (c) => c.replyWait, fallback: 20, min: 0, max: 250 },
+  { name: 'MAX_ATTEMPTS', of: (c) => c.maxAttempts, fallback: 5, min: 1, max: 100 },
+  { name: 'RESEND_AFTER', of: (c) => c.resendAfter, fallback: 120, min: 1, max: 86_400 },
+  { name: 'PORT', of: (c) => c.port, fallback: 3_000, min: 0, max: 65_535 },
+];
+
+const secrets: { name: string; of: (config: Config) => readonly string[] }[] = [
+  { name: 'API_KEYS', of: (c) => c.apiKeys },
+  { name: 'DEVICE_TOKEN_SECRET', of: (c) => c.deviceTokenSecrets },
+  { name: 'CRON_SECRET', of: (c) => c.cronSecrets },
+];
+
+const texts: {
+  name: string;
+  of: (config: Config) => string | null;
+  fallback: string | null;
+  good: string;
+}[] = [
+  {
+    name: 'WHATSAPP_VERIFY_TOKEN',
+    of: (c) => c.whatsapp.verifyToken,
+    fallback: null,
+    good: 'a token',
+  },
+  {
+    name: 'WHATSAPP_ACCESS_TOKEN',
+    of: (c) => c.whatsapp.accessToken,
+    fallback: null,
+    good: 'EAAG',
+  },
+  {
+    name: 'WHATSAPP_API_VERSION',
+    of: (c) => c.whatsapp.apiVersion,
+    fallback: 'v26.0',
+    good: 'v27.0',
+  },
+  { name: 'DATA_DIR', of: (c) => c.dataDir, fallback: '.data', good: '/var/lib/baton' },
+];
+
+/** Every variable that can be wrong, with a wrong value. */
+const wrong: Environment = {
+  DATABASE_URL: 'mysql://somebody:hunter2@db.example/baton',
+  STORAGE: 'floppy',
+  API_KEYS: 'hunter2',
+  DEVICE_TOKEN_SECRET: 'hunter2',
+  CRON_SECRET: 'hunter2',
+  WHATSAPP_API_URL: 'graph.facebook.com',
+  STATELESS_FALLBACK: 'perhaps',
+  LOG_LEVEL: 'loud',
+  ...Object.fromEntries(integers.map(({ name }) => [name, 'many'])),
+};
+
+describe('readConfig', () => {
+  it('gives the defaults of the contract where nothing is set', () => {
+    expect(readConfig({})).toEqual({
+      ok: true,
+      config: {
+        databaseUrl: null,
+        storage: 'postgres',
+        apiKeys: [],
+        deviceTokenSecrets: [],
+        cronSecrets: [],
+        whatsapp: {
+          verifyToken: null,
+          appSecrets: [],
+          accessToken: null,
+          phoneNumberIds: [],
+          apiUrl: 'https://graph.facebook.com',
+          apiVersion: 'v26.0',
+        },
+        defaultSessionTtl: 86_400,
+        sessionTtl: 3_600,
+        completedSessionTtl: 86_400,
+        turnLease: 60,
+        replyWait: 20,
+        resendAfter: 120,
+        sessionMaxMessages: 20,
+        retentionDays: 30,
+        maxStateBytes: 1_048_576,
+        maxAttempts: 5,
+        statelessFallback: false,
+        logLevel: 'info',
+        port: 3_000,
+        dataDir: '.data',
+        production: false,
+      },
+    });
+  });
+
+  it('takes an empty or blank variable for an unset one', () => {
+    const names = [
+      ...Object.keys(wrong),
+      ...texts.map(({ name }) => name),
+      'WHATSAPP_PHONE_NUMBER_IDS',
+      'WHATSAPP_APP_SECRET',
+      'VERCEL_ENV',
+    ];
+    for (const blank of ['', '  \t ']) {
+      expect(readConfig(Object.fromEntries(names.map((name) => [name, blank])))).toEqual(
+        readConfig({}),
+      );
+    }
+  });
+
+  it('names every variable that is wrong at once, each in one sentence', () => {
+    const mistakes = mistakesOf(wrong);
+    expect(mistakes).toHaveLength(Object.keys(wrong).length);
+    for (const name of Object.keys(wrong)) {
+      expect(mistakes.filter((sentence) => sentence.startsWith(`${name} `))).toHaveLength(1);
+    }
+    for (const sentence of mistakes) expect(sentence).toMatch(/^[A-Z_]+ must be [^\n]+\.$/);
+  });
+
+  it('repeats no value: it may be a secret in the wrong place', () => {
+    expect(mistakesOf(wrong).join('\n')).not.toMatch(/hunter2|somebody|floppy|perhaps|loud|many/);
+  });
+
+  it('cuts blanks around a value', () => {
+    expect(configOf({ PORT: ' 8080 ', LOG_LEVEL: ' warn\n', DATA_DIR: ' here ' })).toMatchObject({
+      port: 8_080,
+      logLevel: 'warn',
+      dataDir: 'here',
+    });
+  });
+});
+
+describe.each(integers)('$name', ({ name, of, fallback, min, max }) => {
+  it(`is ${fallback} unless set`, () => {
+    expect(of(configOf({}))).toBe(fallback);
+  });
+
+  it(`takes whole numbers from ${min} to ${max}`, () => {
+    expect(of(configOf({ [name]: String(min) }))).toBe(min);
+    expect(of(configOf({ [name]: String(max) }))).toBe(max);
+  });
+
+  it.each([
+    String(min - 1),
+    String(max + 1),
+    '1.5',
+    '1e2',
+    '0x10',
+    '12s',
+    'Infinity',
+    'NaN',
+    '१२',
+    '99999999999999999999',
+  ])('refuses %s and says what it may be', (value) => {
+    expect(mistakesOf({ [name]: value })).toEqual([
+      `${name} must be a whole number from ${min} to ${max}.`,
+    ]);
+  });
+});
+
+describe.each(secrets)('$name', ({ name, of }) => {
+  it('is a list, blanks and empty entries left out', () => {
+    expect(of(configOf({ [name]: long('a') }))).toEqual([long('a')]);
+    expect(of(configOf({ [name]: ` ${long('a')} ,, ${long('b')}, ` }))).toEqual([
+      long('a'),
+      long('b'),
+    ]);
+  });
+
+  it('refuses an entry of 31 characters, alone or beside a good one', () => {
+    const sentence = `${name} must be at least 32 characters long, each entry of the list.`;
+    expect(mistakesOf({ [name]: 'a'.repeat(31) })).toEqual([sentence]);
+    expect(mistakesOf({ [name]: `${long('a')},${'b'.repeat(31)}` })).toEqual([sentence]);
+  });
+});
+
+describe.each(texts)('$name', ({ name, of, fallback, good }) => {
+  it(`is ${fallback ?? 'nothing'} unless set, and then what is set`, () => {
+    expect(of(configOf({}))).toBe(fallback);
+    expect(of(configOf({ [name]: good }))).toBe(good);
+  });
+});
+
+describe('DATABASE_URL', () => {
+  it.each([
+    'postgres://u:p@localhost:5432/baton',
+    'postgresql://u@db.example/baton?sslmode=require',
+  ])('may be %s', (url) => {
+    expect(configOf({ DATABASE_URL: url }).databaseUrl).toBe(url);
+  });
+
+  it.each([
+    'mysql://u@db.example/baton',
+    'https://db.example',
+    'db.example:5432',
+    'postgres//db.example',
+  ])('may not be %s', (url) => {
+    expect(mistakesOf({ DATABASE_URL: url })).toEqual([
+      'DATABASE_URL must be a URL that starts with postgres:// or postgresql://.',
+    ]);
+  });
+});
+
+describe('STORAGE', () => {
+  it('may be postgres, in any letter case', () => {
+    expect(configOf({ STORAGE: 'Postgres' }).storage).toBe('postgres');
+  });
+
+  it('names what it may be', () => {
+    expect(mistakesOf({ STORAGE: 'sqlite' })).toEqual([
+      expect.stringMatching(/^STORAGE must be one of: .*postgres/),
+    ]);
+  });
+});
+
+describe('WHATSAPP_API_URL', () => {
+  it('loses slashes at its end, so that a path can follow', () => {
+    expect(configOf({ WHATSAPP_API_URL: 'http://localhost:4000//' }).whatsapp.apiUrl).toBe(
+      'http://localhost:4000',
+    );
+  });
+
+  it.each(['graph.facebook.com', 'ftp://graph.facebook.com', '/v26.0'])('may not be %s', (url) => {
+    expect(mistakesOf({ WHATSAPP_API_URL: url })).toEqual([
+      'WHATSAPP_API_URL must be a URL that starts with https:// or http://.',
+    ]);
+  });
+});
+
+describe('lists of WhatsApp', () => {
+  it('hold the numbers and the app secrets that are set', () => {
+    const { whatsapp } = configOf({
+      WHATSAPP_PHONE_NUMBER_IDS: '200000000000001, 200000000000002,',
+      WHATSAPP_APP_SECRET: 'new,old',
+    });
+    expect(whatsapp.phoneNumberIds).toEqual(['200000000000001', '200000000000002']);
+    expect(whatsapp.appSecrets).toEqual(['new', 'old']);
+  });
+});
+
+describe('STATELESS_FALLBACK', () => {
+  it.each([
+    ['true', true],
+    ['TRUE', true],
+    ['false', false],
+  ])('%s means %s', (value, expected) => {
+    expect(configOf({ STATELESS_FALLBACK: value }).statelessFallback).toBe(expected);
+  });
+
+  it.each(['yes', '1', 'on'])('refuses %s rather than guess', (value) => {
+    expect(mistakesOf({ STATELESS_FALLBACK: value })).toEqual([
+      'STATELESS_FALLBACK must be one of: true, false.',
+    ]);
+  });
+});
+
+describe('LOG_LEVEL', () => {
+  it.each(['debug', 'info', 'warn', 'error'])('may be %s', (level) => {
+    expect(configOf({ LOG_LEVEL: level }).logLevel).toBe(level);
+  });
+
+  it('names what it may be', () => {
+    expect(mistakesOf({ LOG_LEVEL: 'verbose' })).toEqual([
+      'LOG_LEVEL must be one of: debug, info, warn, error.',
+    ]);
+  });
+});
+
+describe('VERCEL_ENV', () => {
+  it.each([
+    ['production', true],
+    ['preview', false],
+    ['development', false],
+  ])('%s closes open mode: %s', (value, expected) => {
+    expect(configOf({ VERCEL_ENV: value }).production).toBe(expected);
+  });
+});

@@ -1,0 +1,234 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createRegistry } from '../../lib/agents/registry.ts';
+import { readConfig } from '../../lib/config.ts';
+import { BatonError } from '../../lib/errors.ts';
+import type {
+  CommitResult,
+  Fence,
+  OutgoingReply,
+  Storage,
+  Turn,
+} from '../../lib/storage/storage.ts';
+import { createSweeper, recover } from '../../lib/sweep.ts';
+import type { Frame, TurnServices } from '../../lib/turn.ts';
+import { captureLog } from '../support/logged.ts';
+import { noon, plainManager, turnWith } from '../support/turns.ts';
+
+const events = captureLog();
+const nothing = { now: noon, turns: [] };
+
+beforeEach(() => {
+  vi.useFakeTimers({
+    toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'],
+  });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function servicesOn(storage: Partial<Storage>): TurnServices {
+  const settings = readConfig({});
+  if (!settings.ok) throw new Error(settings.mistakes.join('\n'));
+  return {
+    storage: storage as Storage,
+    config: settings.config,
+    registry: createRegistry([], plainManager),
+    channelOf: () => null,
+  };
+}
+
+/** The frame of a call that has this many milliseconds left. */
+const frame = (left = 285_000): Frame => ({
+  requestId: crypto.randomUUID(),
+  endsAt: performance.now() + left,
+});
+
+describe('a sweeper', () => {
+  it('looks at once', async () => {
+    const look = vi.fn<Storage['recover']>(() => Promise.resolve(nothing));
+    const sweep = createSweeper(servicesOn({ recover: look }));
+    await sweep(frame());
+    expect(look).toHaveBeenCalledTimes(1);
+    expect(look.mock.calls[0]?.[0]).toMatchObject({ leaseMs: 60_000 });
+  });
+
+  it('looks twice a second, and no more, however often it is asked', async () => {
+    const times: number[] = [];
+    const begun = performance.now();
+    const look = vi.fn<Storage['recover']>(() => {
+      times.push(performance.now() - begun);
+      return Promise.resolve(nothing);
+    });
+    const sweep = createSweeper(servicesOn({ recover: look }));
+    const asked: Promise<void>[] = [];
+    for (let i = 0; i < 200; i++) {
+      asked.push(sweep(frame()));
+      await vi.advanceTimersByTimeAsync(10);
+    }
+    await vi.advanceTimersByTimeAsync(1_000);
+    await Promise.all(asked);
+    expect(times.length).toBeLessThanOrEqual(5);
+    for (const [index, time] of times.entries())
+      if (index > 0) expect(time - (times[index - 1] ?? 0)).toBeGreaterThanOrEqual(500);
+  });
+
+  it('always looks once more after the last time it was asked', async () => {
+    const looks: number[] = [];
+    const sweep = createSweeper(
+      servicesOn({
+        recover: () => {
+          looks.push(performance.now());
+          return Promise.resolve(nothing);
+        },
+      }),
+    );
+    await sweep(frame());
+    await vi.advanceTimersByTimeAsync(100);
+    const asked = performance.now();
+    const last = sweep(frame());
+    await vi.advanceTimersByTimeAsync(1_000);
+    await last;
+    expect(looks).toHaveLength(2);
+    expect(looks[1]).toBeGreaterThanOrEqual(asked);
+  });
+
+  it('looks once more also for a call that came while it was looking', async () => {
+    const first = Promise.withResolvers<typeof nothing>();
+    const look = vi
+      .fn<Storage['recover']>()
+      .mockReturnValueOnce(first.promise)
+      .mockResolvedValue(nothing);
+    const sweep = createSweeper(servicesOn({ recover: look }));
+    const one = sweep(frame());
+    const two = sweep(frame());
+    first.resolve(nothing);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await Promise.all([one, two]);
+    expect(look).toHaveBeenCalledTimes(2);
+  });
+
+  it('looks once more for a call that has time, whoever asked together with it', async () => {
+    const look = vi.fn<Storage['recover']>(() => Promise.resolve(nothing));
+    const sweep = createSweeper(servicesOn({ recover: look }));
+    await sweep(frame());
+    const hurried = sweep(frame(100));
+    const unhurried = sweep(frame());
+    await vi.advanceTimersByTimeAsync(1_000);
+    await Promise.all([hurried, unhurried]);
+    expect(look).toHaveBeenCalledTimes(2);
+  });
+
+  it('does not look while it is still looking, however long that takes', async () => {
+    const first = Promise.withResolvers<typeof nothing>();
+    const look = vi
+      .fn<Storage['recover']>()
+      .mockReturnValueOnce(first.promise)
+      .mockResolvedValue(nothing);
+    const sweep = createSweeper(servicesOn({ recover: look }));
+    const one = sweep(frame());
+    const two = sweep(frame());
+    await vi.advanceTimersByTimeAsync(10_000);
+    const whileLooking = look.mock.calls.length;
+    first.resolve(nothing);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await Promise.all([one, two]);
+    expect(look).toHaveBeenCalledTimes(2);
+    expect(whileLooking).toBe(1);
+  });
+
+  it('never rejects: a storage that is away is a warning, and the next look is made', async () => {
+    const look = vi
+      .fn<Storage['recover']>()
+      .mockRejectedValueOnce(new BatonError('storage_unavailable', 'The database is away'))
+      .mockResolvedValue(nothing);
+    const sweep = createSweeper(servicesOn({ recover: look }));
+    await expect(sweep(frame())).resolves.toBeUndefined();
+    expect(events).toMatchObject([
+      { level: 'warn', event: 'sweep_failed', code: 'storage_unavailable' },
+    ]);
+    const next = sweep(frame());
+    await vi.advanceTimersByTimeAsync(1_000);
+    await expect(next).resolves.toBeUndefined();
+    expect(look).toHaveBeenCalledTimes(2);
+  });
+
+  it('never rejects: not even for a storage that throws at once', async () => {
+    const sweep = createSweeper(
+      servicesOn({
+        recover: () => {
+          throw new TypeError('no such method');
+        },
+      }),
+    );
+    await expect(sweep(frame())).resolves.toBeUndefined();
+    expect(events).toMatchObject([{ event: 'sweep_failed', error: 'TypeError' }]);
+  });
+});
+
+describe('recover', () => {
+  const reply = (id: string): OutgoingReply => ({
+    id,
+    messageId: null,
+    role: 'assistant',
+    content: 'x',
+    agent: 'manager',
+    metadata: {},
+    sentAt: noon,
+    createdAt: noon,
+    attempts: 1,
+  });
+
+  const committed: CommitResult = {
+    outcome: 'committed',
+    now: noon,
+    lock: null,
+    sessionId: null,
+    answered: ['1'],
+    replies: [],
+    deliver: false,
+    turn: null,
+  };
+
+  function storageWith(...rounds: Turn[][]) {
+    const answers = rounds.map((turns) => ({ now: noon, turns }));
+    return {
+      recover: vi.fn<Storage['recover']>(() => Promise.resolve(answers.shift() ?? nothing)),
+      commit: vi.fn<Storage['commit']>(() => Promise.resolve(committed)),
+      settle: vi.fn<Storage['settle']>(() => Promise.resolve({ now: noon, turn: null })),
+      giveBack: vi.fn<Storage['giveBack']>(() => Promise.resolve(true)),
+    };
+  }
+
+  it('answers what waits and sends what is due, round after round, until nothing is left', async () => {
+    const waiting = turnWith({ fence: '1' as Fence });
+    const due = turnWith({ fence: '2' as Fence, messages: [], replies: [reply('a'), reply('b')] });
+    const late = turnWith({ fence: '3' as Fence });
+    const storage = storageWith([waiting, due], [late]);
+    expect(await recover(servicesOn(storage), frame())).toEqual({ turns: 2, replies: 2 });
+    expect(storage.recover).toHaveBeenCalledTimes(3);
+    expect(storage.commit.mock.calls.map(([, fence]) => fence)).toEqual(['1', '3']);
+    expect(storage.settle.mock.calls.map(([, fence]) => fence)).toEqual(['2']);
+  });
+
+  it("takes each round's turns under a name of its own, a few at a time", async () => {
+    const storage = storageWith([turnWith()]);
+    await recover(servicesOn(storage), frame());
+    const terms = storage.recover.mock.calls.map(([each]) => each);
+    expect(new Set(terms.map(({ requestId }) => requestId)).size).toBe(2);
+    for (const { maxTurns, leaseMs } of terms) expect([maxTurns, leaseMs]).toEqual([4, 60_000]);
+  });
+
+  it("looks for nothing once the frame's time is up", async () => {
+    const storage = storageWith([turnWith()]);
+    expect(await recover(servicesOn(storage), frame(0))).toEqual({ turns: 0, replies: 0 });
+    expect(storage.recover).not.toHaveBeenCalled();
+  });
+
+  it('gives a turn back that it has no time to answer', async () => {
+    const storage = storageWith([turnWith({ fence: '9' as Fence })]);
+    await recover(servicesOn(storage), frame(1_000));
+    expect(storage.giveBack.mock.calls.map(([, fence]) => fence)).toEqual(['9']);
+    expect(storage.commit).not.toHaveBeenCalled();
+  });
+});
