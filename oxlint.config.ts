@@ -94,7 +94,11 @@ export default defineConfig({
     'prefer-const': 'error',
     'import/no-cycle': 'error',
     'import/no-default-export': 'error',
-    'node/no-process-env': 'error',
+    'no-restricted-properties': [
+      'error',
+      { object: 'process', property: 'env', message: environment.message },
+      { object: 'globalThis', property: 'process', message: environment.message },
+    ],
     'typescript/ban-ts-comment': 'error',
     'typescript/consistent-type-imports': 'error',
     'typescript/no-explicit-any': 'error',
@@ -126,7 +130,7 @@ export default defineConfig({
     ...layers,
     {
       files: ['lib/config.ts', 'dev/main.ts', 'dev/demo.ts', '*.config.ts', 'drizzle/**'],
-      rules: { 'node/no-process-env': 'off' },
+      rules: { 'no-restricted-properties': 'off' },
     },
     { files: ['dev/**', 'drizzle/**'], rules: { 'no-console': 'off' } },
     {
@@ -136,7 +140,7 @@ export default defineConfig({
         'max-lines-per-function': 'off',
         'no-console': 'off',
         'no-shadow': 'off',
-        'node/no-process-env': 'off',
+        'no-restricted-properties': 'off',
         // What came over the wire is checked by the assertions.
         'typescript/no-unsafe-argument': 'off',
         'typescript/no-unsafe-assignment': 'off',

@@ -2,7 +2,6 @@ import { defineConfig } from 'vitest/config';
 
 const withServer = ['conformance', 'api', 'faults', 'dev'];
 
-// eslint-disable-next-line import/no-default-export -- vitest reads its configuration from there
 export default defineConfig({
   test: {
     testTimeout: 30_000,

@@ -59,15 +59,15 @@ async function loadHandlers(file: string): Promise<Map<string, Handler>> {
   const module = await load(file);
   const found = new Map<string, Handler>();
   for (const name of exportable) {
-    const value = module[name];
+    const value: unknown = Reflect.get(module, name);
     if (isHandler(value)) found.set(name, value);
   }
   return found;
 }
 
-async function load(file: string): Promise<Record<string, unknown>> {
+async function load(file: string): Promise<object> {
   try {
-    return await import(pathToFileURL(file).href);
+    return (await import(pathToFileURL(file).href)) as object;
   } catch (error) {
     throw new LoadError(`${file} cannot be loaded: ${String(error)}`, { cause: error });
   }

@@ -293,7 +293,7 @@ BEGIN
   -- what follows is read, not written, and so the same for a repeated call
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device;
   lock := baton_lock_view_v1(s, now);
-  SELECT jsonb_agg(m.id::text ORDER BY m.seq), min(m.session_id::text)::uuid INTO answered, session_id
+  SELECT jsonb_agg(jsonb_build_object('id', m.id::text, 'message_id', m.external_id) ORDER BY m.seq), min(m.session_id::text)::uuid INTO answered, session_id
   FROM chat_messages m WHERE m.id = ANY (v_answered);
   SELECT jsonb_agg(baton_message_view_v1(m) || jsonb_build_object('attempts', m.attempts) ORDER BY m.seq) INTO replies
   FROM chat_messages m WHERE m.id = ANY (v_replies);

@@ -49,14 +49,8 @@ export async function ask(
   const mine = accepted?.messages[0];
   if (accepted === undefined || mine === undefined) throw new Error('ACCEPT lost a message');
   if (accepted.turn !== null) {
-    const answer = await workFor(
-      services,
-      question,
-      mine.id,
-      { turn: accepted.turn, since },
-      frame,
-      keep,
-    );
+    const held = { turn: accepted.turn, since };
+    const answer = await workFor(services, mine.id, held, frame, keep);
     if (answer !== null) return answer;
   }
 
@@ -70,7 +64,7 @@ export async function ask(
     if (answer !== null) return answer;
     if (seen.free) {
       const held = await takeTurn(services, question.device);
-      const own = held && (await workFor(services, question, mine.id, held, frame, keep));
+      const own = held && (await workFor(services, mine.id, held, frame, keep));
       if (own != null) return own;
     }
     if (performance.now() + wait > patience) return null;
@@ -78,37 +72,40 @@ export async function ask(
   }
 }
 
-/** Works on a turn until the question is answered; the rest of the work goes on behind the caller's back. */
+/**
+ * Works on a turn until the question is answered, or the agents fail; the rest of the work, further tries
+ * included, goes on behind the caller's back.
+ */
 async function workFor(
   services: TurnServices,
-  question: Question,
   id: string,
   held: Held,
   frame: Frame,
   keep: (work: Promise<unknown>) => void,
 ): Promise<QuestionAnswer | null> {
   const own = Promise.withResolvers<QuestionAnswer | null>();
-  const done = work(services, held, frame, (commit) => {
-    if (commit.answered.includes(id)) own.resolve(ofCommit(commit, held));
+  const done = work(services, held, frame, {
+    committed(commit) {
+      if (commit.answered.some((message) => message.id === id)) own.resolve(ofCommit(commit, held));
+    },
+    failed: () => own.resolve(null),
   });
   keep(done.catch(() => {})); // its failure reaches the caller below, or a later call finds the messages waiting
   done.then(() => own.resolve(null), own.reject);
   return own.promise;
+}
 
-  function ofCommit(commit: Committed, { turn }: Held): QuestionAnswer {
-    const names = new Map(turn.messages.map((message) => [message.id, message.messageId]));
-    names.set(id, question.messageId);
-    return {
-      sessionId: commit.sessionId ?? turn.sessionId,
-      activeAgent: commit.lock?.agent ?? null,
-      replies: commit.replies.map(({ content, agent, metadata }) => ({
-        content,
-        agent,
-        metadata,
-        inReplyTo: commit.answered.flatMap((answered) => names.get(answered) ?? []),
-      })),
-    };
-  }
+function ofCommit(commit: Committed, { turn }: Held): QuestionAnswer {
+  return {
+    sessionId: commit.sessionId ?? turn.sessionId,
+    activeAgent: commit.lock?.agent ?? null,
+    replies: commit.replies.map(({ content, agent, metadata }) => ({
+      content,
+      agent,
+      metadata,
+      inReplyTo: commit.answered.flatMap(({ messageId }) => messageId ?? []),
+    })),
+  };
 }
 
 /** null: not yet. */

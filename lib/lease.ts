@@ -54,9 +54,10 @@ export function keepLease(
   const renew = async () => {
     const from = performance.now();
     try {
-      if ((await storage.extend(device, fence, lane, length())) === null)
+      if ((await storage.extend(device, fence, lane, length())) === null) {
+        clearInterval(timer);
         controller.abort(new TurnEnded('turn_lost'));
-      else renewed(from);
+      } else renewed(from);
     } catch {
       // the lease stands for two more thirds; a lapsed one that nobody took may still commit
       log('warn', 'lease_not_renewed', { device_id: device });

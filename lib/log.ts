@@ -49,6 +49,10 @@ export function logPrintedReply(fields: Record<string, unknown>, text: string): 
 export function describeError(error: unknown): { error: string; code?: string; at?: string } {
   if (!(error instanceof Error)) return { error: typeof error };
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
-  const frame = error.stack?.split('\n').find((line) => /^\s+at /.test(line));
+  // the stack begins with the message, whose lines may look like anything
+  const { stack = '', message } = error;
+  const start = stack.indexOf(message);
+  const frames = start === -1 ? '' : stack.slice(start + message.length);
+  const frame = /^ {4}at .+:\d+:\d+\)?$/m.exec(frames)?.[0];
   return { error: error.name, ...code, ...(frame !== undefined && { at: frame.trim() }) };
 }

@@ -37,6 +37,16 @@ export interface Frame {
 
 export type Committed = Extract<CommitResult, { outcome: 'committed' }>;
 
+/** Told how a turn goes, as it goes. */
+export interface Watcher {
+  /** A commit was taken, and nothing of it sent yet. */
+  committed(commit: Committed): void;
+  /** The agents failed; there may be another try. */
+  failed(): void;
+}
+
+const nobody: Watcher = { committed() {}, failed() {} };
+
 /** A turn this worker has. */
 export interface Held {
   turn: Turn;
@@ -115,14 +125,13 @@ export async function takeTurn(
 /**
  * Works on a turn until nothing waits: one COMMIT after the other, each keeping the turn if more came in.
  *
- * @param onCommitted sees every commit, before anything is sent
  * @throws {BatonError} `storage_unavailable`; the messages wait for whoever comes next
  */
 export async function work(
   services: TurnServices,
   first: Held,
   frame: Frame,
-  onCommitted: (commit: Committed) => void = () => {},
+  watcher: Watcher = nobody,
 ): Promise<void> {
   for (let held: Held | null = first; held !== null;) {
     const { turn, since }: Held = held;
@@ -141,7 +150,7 @@ export async function work(
       held =
         turn.replies.length > 0
           ? await deliver(services, turn, turn.replies, lease)
-          : await answer(services, turn, lease, frame, onCommitted);
+          : await answer(services, turn, lease, frame, watcher);
     } finally {
       lease.stop();
     }
@@ -154,7 +163,7 @@ async function answer(
   turn: Turn,
   lease: Lease,
   frame: Frame,
-  onCommitted: (commit: Committed) => void,
+  watcher: Watcher,
 ): Promise<Held | null> {
   const started = performance.now();
   const report = (outcome: string, agent: string | null, more: Record<string, unknown> = {}) =>
@@ -182,6 +191,7 @@ async function answer(
       return null;
     }
     report('agent_failed', turn.lock?.agent ?? null, describeError(error));
+    watcher.failed();
     return retryLater(services, turn, error, frame);
   }
 
@@ -195,6 +205,7 @@ async function answer(
   );
   if (commit instanceof BatonError) {
     report('state_too_large', outcome.agent);
+    watcher.failed();
     return retryLater(services, turn, commit, frame);
   }
   if (commit.outcome !== 'committed') {
@@ -203,7 +214,7 @@ async function answer(
   }
   lease.renewed(since);
   report('answered', outcome.agent, { replies: commit.replies.length });
-  onCommitted(commit);
+  watcher.committed(commit);
   if (commit.deliver) return deliver(services, turn, commit.replies, lease);
   return commit.turn === null ? null : { turn: commit.turn, since };
 }

@@ -68,11 +68,17 @@ export function ensureCluster(
 
 function initdbArgs(target: string, paths: Paths): string[] {
   return [
-    ...['-D', target, '-U', superuser, `--pwfile=${paths.password}`],
-    ...['--auth=scram-sha-256', '--encoding=UTF8', '--no-instructions'],
-    ...['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
+    `--pgdata=${target}`,
+    `--username=${superuser}`,
+    `--pwfile=${paths.password}`,
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    '--locale=C',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
     // Text search splits words by LC_CTYPE; only Linux is sure to have this one.
     ...(process.platform === 'linux' ? ['--lc-ctype=C.UTF-8'] : []),
+    '--no-instructions',
   ];
 }
 

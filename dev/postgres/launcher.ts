@@ -15,7 +15,7 @@ const nobody = 65534;
  * `pdeathsig` stops the server (INT: fast shutdown) when we are killed and cannot do it ourselves.
  * It must come last: a change of user clears it.
  */
-const stopWithParent = ['setpriv', '--pdeathsig', 'INT', '--'];
+const stopWithParent = words('setpriv --pdeathsig INT --');
 
 /**
  * A user namespace in which root is nobody: the files stay root's, no user is made, nothing is
@@ -23,7 +23,7 @@ const stopWithParent = ['setpriv', '--pdeathsig', 'INT', '--'];
  */
 const asNobodyInNamespace: Launcher = {
   prefix: [
-    ...['unshare', '--user', `--map-user=${nobody}`, `--map-group=${nobody}`, '--'],
+    ...words(`unshare --user --map-user=${nobody} --map-group=${nobody} --`),
     ...stopWithParent,
   ],
 };
@@ -31,8 +31,8 @@ const asNobodyInNamespace: Launcher = {
 /** Really nobody, who may still walk through the private folders root started us from. */
 const asNobody: Launcher = {
   prefix: [
-    ...['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups'],
-    ...['--inh-caps=+dac_override', '--ambient-caps=+dac_override', '--'],
+    ...words(`setpriv --reuid=${nobody} --regid=${nobody} --clear-groups`),
+    ...words('--inh-caps=+dac_override --ambient-caps=+dac_override --'),
     ...stopWithParent,
   ],
   owner: nobody,
@@ -76,4 +76,8 @@ export function commandLine(
 /** Spawn options for a launcher that has no program to change the user with. */
 export function identity({ prefix, owner }: Launcher): { uid?: number; gid?: number } {
   return owner === undefined || prefix.length > 0 ? {} : { uid: owner, gid: owner };
+}
+
+function words(text: string): string[] {
+  return text.split(' ');
 }

@@ -87,8 +87,10 @@ export function defineAgent<Schema extends core.$ZodType = core.$ZodType<JsonObj
     ttlSeconds: ttlSeconds ?? null,
     matches: (text) => matches?.(text) ?? false,
     readState(stored) {
-      const state = stored === undefined || stored === null ? initial : parse(stored);
-      return state === null ? { state: initial, fits: false } : { state, fits: true };
+      // copies: what an agent writes into them must reach neither the document nor the next device
+      const state = stored === undefined || stored === null ? null : parse(structuredClone(stored));
+      const fits = state !== null || stored === undefined || stored === null;
+      return { state: state ?? structuredClone(initial), fits };
     },
     // the two places where the stored document becomes the agent's own type: readState has checked it
     async answer(turn) {

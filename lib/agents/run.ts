@@ -1,4 +1,4 @@
-import { assertStorable, type JsonObject, storableText } from '../json.ts';
+import { assertStorable, type JsonObject, type JsonValue, storableText } from '../json.ts';
 import { log } from '../log.ts';
 import { diffPatch, mergePatch } from '../merge-patch.ts';
 import { HUMAN, type LockMove, type Message, type Reply, type Turn } from '../storage/storage.ts';
@@ -127,6 +127,11 @@ async function runOne(
   }
 }
 
+/** The agent's own part of the state; `constructor` is a name like any other. */
+function partOf({ state }: Draft, { key }: Agent): JsonValue | undefined {
+  return Object.hasOwn(state, key) ? state[key] : undefined;
+}
+
 /** The agent's view of the draft. Once closed it refuses every call: an abandoned agent changes nothing. */
 function openTurn(draft: Draft, agent: Agent, registry: Registry, signal: AbortSignal) {
   const { turn } = draft;
@@ -135,7 +140,7 @@ function openTurn(draft: Draft, agent: Agent, registry: Registry, signal: AbortS
   const mustBeOpen = () => {
     if (!open) throw new Error('the turn is over: this call has no effect');
   };
-  const stored = () => agent.readState(draft.state[agent.key]);
+  const stored = () => agent.readState(partOf(draft, agent));
   if (!stored().fits) log('warn', 'state_misfit', { device_id: turn.device, agent: agent.key });
 
   const view: AgentTurn<JsonObject> = {
@@ -151,18 +156,20 @@ function openTurn(draft: Draft, agent: Agent, registry: Registry, signal: AbortS
     signal,
     reply(text, metadata = {}) {
       mustBeOpen();
-      if (text.trim() === '') throw new Error('a reply needs a text');
+      const content = storableText(text);
+      if (content.trim() === '') throw new Error('a reply needs a text');
       if (draft.replies.length === MAX_REPLIES)
         throw new Error(`a turn may hold ${MAX_REPLIES} replies`);
       assertStorable(metadata, 'metadata');
-      draft.replies.push({ content: storableText(text), metadata, agent: agent.key });
+      draft.replies.push({ content, metadata, agent: agent.key });
     },
     setState(patch) {
       mustBeOpen();
+      if (patch !== null) assertStorable(patch as JsonObject, 'state');
+      // as JSON says it: a key that is undefined is not mentioned
+      const said = JSON.parse(JSON.stringify(patch)) as JsonValue;
       const part =
-        patch === null
-          ? null
-          : mergePatch(stored().fits ? draft.state[agent.key] : {}, patch as JsonObject);
+        said === null ? null : mergePatch(stored().fits ? partOf(draft, agent) : {}, said);
       if (part !== null) assertStorable(part, 'state');
       draft.state = mergePatch(
         { ...draft.state, [agent.key]: null },

@@ -36,7 +36,7 @@ export function requireType(request: Request, type: string): void {
     throw new BatonError('unsupported_media_type', `Send the body with Content-Type: ${type}`);
 }
 
-/** @throws {BatonError} `invalid_json` for anything but a JSON object in UTF-8 */
+/** @throws {BatonError} `invalid_json` for what is not JSON in UTF-8, `invalid_request` for JSON that is no object */
 export function parseObject(bytes: Uint8Array): JsonObject {
   let value: unknown;
   try {

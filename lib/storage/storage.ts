@@ -165,8 +165,8 @@ export type CommitResult = Timed &
         outcome: 'committed';
         lock: Lock | null;
         sessionId: string | null;
-        /** Ids of the messages that are answered now. */
-        answered: string[];
+        /** The messages that are answered now. */
+        answered: { id: string; messageId: string | null }[];
         replies: OutgoingReply[];
         /** The turn goes on until `settle`: the replies are to be sent now. */
         deliver: boolean;

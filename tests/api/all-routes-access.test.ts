@@ -21,11 +21,15 @@ async function start(env: Record<string, string>): Promise<void> {
 afterEach(() => api.settled());
 afterAll(() => Promise.all(started.map((each) => each.close())));
 
-/** A call that came past the door: any status but 401, 403 and 503. */
+/** Every device route comes past the door; 409: the turn of the example is nobody's. */
 async function mayCall(headers: Record<string, string>): Promise<void> {
   for (const [method, path, options] of deviceCalls) {
-    const answer = await api.call(method, path, { ...options, device, headers });
-    expect([200, 202, 204, 409], `${method} ${path} ${answer.text}`).toContain(answer.status);
+    const answer = await api.call(method, path, {
+      ...options,
+      device: crypto.randomUUID(),
+      headers,
+    });
+    expect([200, 204, 409], `${method} ${path} ${answer.text}`).toContain(answer.status);
     await api.settled();
   }
 }

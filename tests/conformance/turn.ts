@@ -237,7 +237,7 @@ export function turnPromises(open: () => Promise<Harness>): void {
         expect(result).toMatchObject({
           turn: null,
           deliver: false,
-          answered: turn.messages.map(({ id }) => id),
+          answered: turn.messages.map(({ id, messageId }) => ({ id, messageId })),
         });
         expect(result.replies.map(({ content }) => content)).toEqual([`a${i}`, `b${i}`]);
       }

@@ -11,22 +11,21 @@ const template = 'baton_template';
 /** One server per run: test files copy the migrated template instead of migrating again. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = await mkdtemp(join(tmpdir(), 'baton-test-'));
-  const removeDirectory = () => rm(dataDir, { recursive: true, force: true });
+  const running = new AsyncDisposableStack();
+  const teardown = (): Promise<void> => running.disposeAsync();
+  running.defer(() => rm(dataDir, { recursive: true, force: true }));
   try {
     const server = await startPostgres({
       dataDir,
       settings: { fsync: 'off', max_connections: 300 },
     });
-    const teardown = () => server.stop().finally(removeDirectory);
-    await makeTemplate(server.url).catch(async (error: unknown) => {
-      await teardown();
-      throw error;
-    });
+    running.defer(() => server.stop());
+    await makeTemplate(server.url);
     project.provide('postgresUrl', server.url);
     project.provide('postgresTemplate', template);
     return teardown;
   } catch (error) {
-    await removeDirectory();
+    await teardown();
     throw error;
   }
 }

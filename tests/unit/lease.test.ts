@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BatonError } from '../../lib/errors.ts';
 import { keepLease, TurnEnded } from '../../lib/lease.ts';
-import type { Fence, Storage } from '../../lib/storage/storage.ts';
+import type { Fence, Lane, Storage } from '../../lib/storage/storage.ts';
 import { captureLog } from '../support/logged.ts';
 import { device, noon } from '../support/turns.ts';
 
@@ -24,7 +24,11 @@ afterEach(() => {
 /** A lease of a minute that began just now, in a function with an hour left. */
 function begin(
   extend: Extend,
-  { age = 0, left = 3_600_000, lane = 'builtin' as 'builtin' | 'external' } = {},
+  {
+    age = 0,
+    left = 3_600_000,
+    lane = 'builtin',
+  }: { age?: number; left?: number; lane?: Lane } = {},
 ) {
   const storage: Partial<Storage> = { extend };
   const now = performance.now();

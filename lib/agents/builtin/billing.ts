@@ -5,7 +5,7 @@ import { plainText } from '../plain-text.ts';
 const WORDS =
   /\b(invoices?|bills?|billing|billed|refunds?|refunded|charged?|overcharged|payments?|receipts?)\b/;
 /** An invoice number has a digit: "INV-2041", "2041", "A/17". */
-const NUMBER = /(?:^|\s|#)((?:[a-z]{1,5}[-/ ]?)?\d[\w/-]{0,19})\b/i;
+const NUMBER = /(?:^|[\s#:])((?:[a-z]{1,5}[-/])?\d[\w/-]{0,19})\b/i;
 
 /** Asks for the invoice number, notes it down for somebody to look into, and lets go. */
 export const billing = defineAgent({
@@ -17,12 +17,12 @@ export const billing = defineAgent({
   answer(turn) {
     const invoice = NUMBER.exec(turn.text)?.[1];
     if (invoice === undefined) {
-      turn.setState({ asked: true });
       turn.reply(
         turn.state.asked === true
           ? 'I need the number that stands on the invoice, such as 2041.'
           : 'What is the invoice number?',
       );
+      turn.setState({ asked: true });
       return;
     }
     turn.setState({ invoice, asked: null });

@@ -5,7 +5,7 @@ import { plainText } from '../plain-text.ts';
 const WORDS =
   /\b(book|books|booked|booking|schedule|scheduled|scheduling|reschedule|appointments?|reserve|reservation|slot)\b/;
 const DAY =
-  /\b(today|tomorrow|(?:next |this |on )?(?:mon|tues|wednes|thurs|fri|satur|sun)day|\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}(?:[./]\d{2,4})?|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* \d{1,2})\b/i;
+  /\b(today|tomorrow|(?:next |this |on )?(?:mon|tues|wednes|thurs|fri|satur|sun)day|\d{4}-\d{2}-\d{2}|\d{1,2}\/\d{1,2}(?:\/\d{2,4})?|\d{1,2}\.\d{1,2}\.(?:\d{2,4})?|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* \d{1,2})\b/i;
 const TIME =
   /\b((?:[01]?\d|2[0-3])[:.][0-5]\d(?: ?[ap]m)?|(?:1[0-2]|[1-9]) ?(?:am|pm|o'clock)|noon|midday)\b/i;
 const booking = z.object({ service: z.string(), day: z.string(), time: z.string() });
@@ -20,7 +20,7 @@ function fill(slots: Slots, text: string, asked: boolean): Slots {
   const named = filled.day !== slots.day || filled.time !== slots.time;
   if (asked && !named) {
     const open = (['service', 'day', 'time'] as const).find((slot) => filled[slot] === undefined);
-    if (open !== undefined) filled[open] = text.trim().slice(0, 200);
+    if (open !== undefined) filled[open] = [...text.trim()].slice(0, 200).join('');
   }
   return filled;
 }

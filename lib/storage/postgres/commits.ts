@@ -3,7 +3,7 @@ import type { StorageLimits } from '../limits.ts';
 import type { Commit, CommitResult, Delivery, Storage } from '../storage.ts';
 import { type Database, device, fence, lane, only, termsOf, turnTerms } from './database.ts';
 import { run } from './failures.ts';
-import { parseIds, parseLock, parseOutgoing, parseTurn } from './rows.ts';
+import { parseCommitted, parseLock, parseOutgoing, parseTurn } from './rows.ts';
 
 function prepare(db: Database) {
   const turn = { now: sql<string>`now`, outcome: sql<string>`outcome`, turn: sql<unknown>`turn` };
@@ -78,7 +78,7 @@ function toResult(row: CommitRow): CommitResult {
     now,
     lock: parseLock(row.lock),
     sessionId: row.sessionId,
-    answered: parseIds(row.answered),
+    answered: parseCommitted(row.answered),
     replies: parseOutgoing(row.replies),
     deliver: row.deliver === true,
     turn: parseTurn(row.turn),

@@ -131,6 +131,10 @@ const accepted = z.pipe(
   })),
 );
 
+const committed = z.pipe(
+  z.object({ id: z.string(), message_id: z.nullable(z.string()) }),
+  z.transform((row) => ({ id: row.id, messageId: row.message_id })),
+);
 const answered = z.object({ id: z.string(), session_id: z.string(), status: z.string() });
 
 export const parseLock = (value: unknown) => z.nullable(lock).parse(value);
@@ -138,7 +142,7 @@ export const parseTurn = (value: unknown) => z.nullable(turn).parse(value);
 export const parseAccepted = (value: unknown) => z.array(accepted).parse(value ?? []);
 export const parseOutgoing = (value: unknown) => z.array(outgoing).parse(value ?? []);
 export const parseAnswering = (value: unknown) => z.array(answering).parse(value ?? []);
-export const parseIds = (value: unknown) => z.array(z.string()).parse(value ?? []);
+export const parseCommitted = (value: unknown) => z.array(committed).parse(value ?? []);
 
 export function parseAnswered(
   value: unknown,

@@ -83,7 +83,7 @@ it('whatever agents do, no reply changes its place, and the patch leads to exact
         const before = print(state);
         const { agents, manager, saidSoFar, lastSeen } = perform(calls);
         const turn = turnWith({
-          state: state as JsonObject,
+          state,
           lock: holder === null ? null : heldBy(holder),
         });
         const outcome = await answer(turn, agents, { manager });

@@ -247,6 +247,13 @@ describe.each(['cancel', 'Start over, please!'])('"%s"', (words) => {
     expect(outcome.lock).toEqual({ do: 'clear' });
   });
 
+  it('said twice in a turn is heard once, and what stands between is not answered', async () => {
+    const turn = turnWith({ lock: heldBy('echo'), messages: said(words, 'or no', words) });
+    const outcome = await answer(turn, [echo]);
+    expect(texts(outcome)).toEqual(['All right, cancelled.']);
+    expect(outcome.lock).toEqual({ do: 'clear' });
+  });
+
   it('and a new wish in the same turn: whom the manager passes it to holds', async () => {
     const manager = agentNamed('manager', (turn) => turn.handOff('echo'));
     const turn = turnWith({ lock: heldBy('busy'), messages: said(words, 'hey') });

@@ -174,7 +174,7 @@ describe('a batch', () => {
 
 describe('an id that is a number', () => {
   it.each<[string, JsonObject, JsonObject, string]>([
-    ['of the message', text({ id: 12345678901234567890 }), {}, 'no_message_id'],
+    ['of the message', text({ id: 2 ** 63 }), {}, 'no_message_id'],
     [
       'of the business number',
       text(),
