@@ -57,7 +57,7 @@ function openStorage(config: Config): { storage: Storage; close(): Promise<void>
   return openPg(config.databaseUrl, limitsOf(config));
 }
 
-export function limitsOf(config: Config): StorageLimits {
+function limitsOf(config: Config): StorageLimits {
   return {
     history: config.sessionMaxMessages,
     maxAttempts: config.maxAttempts,

@@ -43,7 +43,7 @@ export interface StoredMessage {
   externalId: string | null;
 }
 
-export const limits: StorageLimits = {
+const limits: StorageLimits = {
   history: 20,
   maxAttempts: 3,
   resendAfterMs: 120_000,

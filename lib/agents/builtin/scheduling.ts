@@ -20,7 +20,7 @@ function fill(slots: Slots, text: string, asked: boolean): Slots {
   const named = filled.day !== slots.day || filled.time !== slots.time;
   if (asked && !named) {
     const open = (['service', 'day', 'time'] as const).find((slot) => filled[slot] === undefined);
-    if (open !== undefined) filled[open] = [...text.trim()].slice(0, 200).join('');
+    if (open !== undefined) filled[open] = text.trim().slice(0, 200).toWellFormed();
   }
   return filled;
 }

@@ -16,7 +16,7 @@ const REFUSED = new Set(['40001', '40P01', '55P03', '53300', '57P03']);
 const TOO_LARGE = 'ZB001';
 
 /** The SQLSTATE or system error code. Drizzle wraps the driver's error; its message holds parameters. */
-export function codeOf(error: unknown): string | undefined {
+function codeOf(error: unknown): string | undefined {
   for (let e = error; e instanceof Error; e = e.cause) {
     if ('code' in e && typeof e.code === 'string') return e.code;
   }
