@@ -14,8 +14,10 @@ export function printEvent(event: LogEvent): void {
 export function formatEvent(event: LogEvent): string {
   const { level: _level, event: name, time, ...fields } = event;
   const clock = new Date(time).toLocaleTimeString('en-GB');
-  if (name === 'reply_printed') return `${' '.repeat(clock.length)}  → ${escape(fields['text'])}`;
   if (name === 'turn') return [clock, ...turnColumns(fields)].join('  ');
+  if (name === 'reply_printed' && fields['text'] !== undefined) {
+    return `${' '.repeat(clock.length)}  → ${escape(fields['text'])}`;
+  }
   return [clock, escape(name), ...Object.entries(fields).map(pair)].join('  ');
 }
 
@@ -32,8 +34,7 @@ function turnColumns({
     `${escape(device).slice(0, 6)}…`,
     escape(agent ?? '-').padEnd(10),
     `${Math.round(Number(duration))} ms`,
-    ...(outcome === 'answered' ? [] : [escape(outcome)]),
-    ...Object.entries(rest).map(pair),
+    ...(outcome === 'answered' ? [] : [escape(outcome), ...Object.entries(rest).map(pair)]),
   ];
 }
 

@@ -31,7 +31,7 @@ export async function startDatabase(
 
 /** Migrates a database of the user's own; when it cannot be reached, says so and goes on without. */
 export async function prepareExternalDatabase(url: string): Promise<void> {
-  const { host } = new URL(url);
+  const host = URL.parse(url)?.host ?? 'DATABASE_URL_UNPOOLED';
   console.log(`database: ${host}`);
   try {
     await withinPatience(migrate(url, printStep));

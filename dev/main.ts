@@ -58,7 +58,10 @@ async function run(told: AbortSignal): Promise<void> {
     if (config.databaseUrl === null) {
       const dataDir = resolve(root, config.dataDir);
       process.env['DATABASE_URL'] = await startDatabase(dataDir, running);
-    } else await prepareExternalDatabase(config.databaseUrl);
+    } else {
+      // Migrating takes a lock of the session, which a transaction pooler would lose.
+      await prepareExternalDatabase(process.env['DATABASE_URL_UNPOOLED'] || config.databaseUrl);
+    }
   }
   if (told.aborted) return;
 

@@ -44,8 +44,11 @@ export function parseObject(bytes: Uint8Array): JsonObject {
   } catch {
     throw new BatonError('invalid_json', 'The body is not JSON in UTF-8');
   }
-  if (!isJsonObject(value))
-    throw new BatonError('invalid_request', 'The body must be a JSON object');
+  if (!isJsonObject(value)) {
+    throw new BatonError('invalid_request', 'The body must be a JSON object', [
+      { path: '', message: 'expected an object' },
+    ]);
+  }
   return value;
 }
 

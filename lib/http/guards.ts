@@ -1,7 +1,7 @@
 import { BatonError } from '../errors.ts';
 import type { Guard, Version } from '../storage/storage.ts';
 
-const ETAG = /^"(\d{1,18})"$/;
+const ETAG = /^"([1-9]\d{0,17})"$/;
 
 /** The entity tag of a version, RFC 9110 8.8.3. */
 export function etagOf(version: Version | null): Record<string, string> {

@@ -121,8 +121,10 @@ export function lockPromises(open: () => Promise<Harness>): void {
       expect(await h.storage.clearLock(device, matching(set.lock.version))).toEqual({
         written: false,
       });
+      expect(await h.storage.clearLock(device, absent)).toEqual({ written: false });
       expect((await h.storage.clearLock(device, matching())).written).toBe(true);
       expect((await h.storage.getLock(device)).lock).toBeNull();
+      expect((await h.storage.clearLock(device, absent)).written).toBe(true);
     });
 
     it('has one winner of fifty that take it at once', async () => {

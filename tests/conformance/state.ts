@@ -95,7 +95,9 @@ export function statePromises(open: () => Promise<Harness>): void {
       expect(await h.storage.putState(device, {}, matching(put.version))).toEqual({
         written: false,
       });
+      expect(await h.storage.clearState(device, absent)).toEqual({ written: false });
       expect((await h.storage.clearState(device, matching())).written).toBe(true);
+      expect((await h.storage.clearState(device, absent)).written).toBe(true);
       expect((await h.storage.putState(device, {}, absent)).written).toBe(true);
     });
 

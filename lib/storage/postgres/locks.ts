@@ -70,6 +70,11 @@ export function lockOperations(db: Database): Pick<Storage, 'getLock' | 'setLock
         : { written: false };
     },
     async clearLock(id, guard) {
+      if (guard.kind === 'absent') {
+        // there must be nothing to clear: that is seen by looking
+        const { now, lock } = await this.getLock(id);
+        return lock === null ? { written: true, now } : { written: false };
+      }
       const values = { device: id, versions: versionsOf(guard) };
       const row = only(await run(() => statements.clear.execute(values), guard.kind === 'none'));
       return row.written ? { written: true, now: new Date(row.now) } : { written: false };

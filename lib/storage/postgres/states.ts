@@ -131,6 +131,11 @@ export function stateOperations(
     putState: (id, state, guard) => write(statements.put, id, state, guard),
     patchState: (id, patch, guard) => write(statements.patch, id, patch, guard),
     async clearState(id, guard) {
+      if (guard.kind === 'absent') {
+        // there must be nothing to clear: that is seen by looking
+        const { now, version } = await this.getState(id);
+        return version === null ? { written: true, now } : { written: false };
+      }
       const values = { device: id, versions: versionsOf(guard) ?? '{}' };
       const row = only(await run(() => statements.clear.execute(values), guard.kind === 'none'));
       if (row.clearedAt !== null) return { written: true, now: row.clearedAt };
