@@ -18,7 +18,7 @@ export type TestDatabase = {
   drop(): Promise<void>;
 };
 
-/** Copies the migrated template, in some 20 ms. */
+/** Copies the migrated template, in 20 to 200 ms. */
 export async function createDatabase(): Promise<TestDatabase> {
   const server = inject('postgresUrl');
   const name = `test_${randomBytes(8).toString('hex')}`;
