@@ -88,7 +88,7 @@ describe('200 with the turn: nobody held it', () => {
   });
 
   test('what waits is handed over oldest first', async () => {
-    const { token } = granted(await device.submit('m1'));
+    const { token } = granted(await device.submit('m1')).turn;
     await device.submit('m2');
     await device.submit('m3');
     await device.giveBack(token);

@@ -28,6 +28,9 @@ const grant = z.strictObject({
 });
 const kept = z.looseObject({ turn: held, messages: z.array(message).min(1) });
 
+const lock = z.looseObject({ version: z.string().optional(), expires_at: z.string().optional() });
+const state = z.looseObject({ version: z.string().optional() });
+
 /** The turn that a POST gave. */
 export function granted(answer: Answer): z.output<typeof grant> {
   expect([answer.status, answer.text]).toEqual([200, expect.stringContaining('"token"')]);
@@ -59,13 +62,13 @@ export function worker(api: Api, device: string) {
       api.call('PUT', path, { device, body: { token, ...body } }),
     renew: (token: string) => api.call('PATCH', path, { device, body: { token } }),
     giveBack: (token: string) => api.call('DELETE', path, { device, body: { token } }),
-    lock: async () => (await api.call('GET', '/api/lock', { device })).json,
+    lock: async () => lock.parse((await api.call('GET', '/api/lock', { device })).json),
     hold: (agent: string, ttl?: number) =>
       api.call('PUT', '/api/lock', {
         device,
         body: { agent, ...(ttl !== undefined && { session_ttl: ttl }) },
       }),
-    state: async () => (await api.call('GET', '/api/state', { device })).json,
+    state: async () => state.parse((await api.call('GET', '/api/state', { device })).json),
     setState: (state: object) => api.call('PUT', '/api/state', { device, body: { state } }),
     /** What stands in the history and what waits, by place in the device's order. */
     rows: () =>
