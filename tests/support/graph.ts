@@ -13,17 +13,26 @@ export interface Sent {
   };
 }
 
+export interface GraphAnswer {
+  status: number;
+  headers: Record<string, string>;
+  body: unknown;
+}
+
 /** A stand-in for Meta's Graph API that takes every message and remembers it. */
 export interface Graph {
   url: string;
   sent: Sent[];
   /** Called when a message has come in, before it is answered. */
   onSend(listener: (sent: Sent) => void | Promise<void>): void;
+  /** How the next messages are answered; 'drop' takes the message and breaks the connection. */
+  answerNext(...answers: (GraphAnswer | 'drop')[]): void;
   close(): Promise<void>;
 }
 
 export async function startGraph(): Promise<Graph> {
   const sent: Sent[] = [];
+  const queue: (GraphAnswer | 'drop')[] = [];
   let listener: (message: Sent) => void | Promise<void> = () => {};
   const server = createServer((request, response) => {
     void (async () => {
@@ -34,6 +43,13 @@ export async function startGraph(): Promise<Graph> {
       };
       sent.push(message);
       await listener(message);
+      const answer = queue.shift();
+      if (answer === 'drop') return void response.destroy();
+      if (answer !== undefined) {
+        const { status, headers, body } = answer;
+        response.writeHead(status, headers);
+        return void response.end(typeof body === 'string' ? body : JSON.stringify(body));
+      }
       response.setHeader('content-type', 'application/json');
       response.end(
         JSON.stringify({
@@ -50,6 +66,7 @@ export async function startGraph(): Promise<Graph> {
     onSend(next) {
       listener = next;
     },
+    answerNext: (...answers) => void queue.push(...answers),
     close: () =>
       new Promise((resolve) => {
         server.closeAllConnections();
