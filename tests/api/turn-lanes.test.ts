@@ -131,7 +131,7 @@ describe('a message of a worker elsewhere', () => {
 
   test('its lease ran out: no sweep after a request answers it', async () => {
     const sweeping = scripted();
-    const swept = await startApi({}, { registry: sweeping.registry, sweep: undefined as never });
+    const swept = await startApi({}, { registry: sweeping.registry, sweeps: true });
     try {
       const other = worker(swept, crypto.randomUUID());
       granted(await other.submit('m1'));

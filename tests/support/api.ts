@@ -79,15 +79,20 @@ Object.assign(globalThis, {
   },
 });
 
+/** What a test puts in the place of the deployed parts. */
+export type Parts = NonNullable<Parameters<typeof createApp>[1]> & {
+  /** Whether requests sweep up after others, as they do where Baton is deployed. */
+  sweeps?: boolean;
+};
+
 /**
- * The deployed functions over a database of their own. No request sweeps up after others unless `parts` brings a
- * sweep; several may live side by side, each call goes to its own.
+ * The deployed functions over a database of their own; several may live side by side, each call goes to its own.
  *
  * @param env settings beside DATABASE_URL
  */
 export async function startApi(
   env: Record<string, string> = {},
-  parts: Parameters<typeof createApp>[1] = {},
+  { sweeps = false, ...parts }: Parts = {},
 ): Promise<Api> {
   const database = await createDatabase();
   const wire = await startProxy(database.url);
@@ -98,7 +103,10 @@ export async function startApi(
   setSink((event) => events.push(event));
   const result = readConfig({ ...env, DATABASE_URL: wire.url });
   if (!result.ok) throw new Error(result.mistakes.join(' '));
-  const app = createApp(result.config, { sweep: () => Promise.resolve(), ...parts });
+  const app = createApp(result.config, {
+    ...(!sweeps && { sweep: () => Promise.resolve() }),
+    ...parts,
+  });
 
   const sql: Api['sql'] = async (text, params = []) => (await pool.query(text, [...params])).rows;
   return {
@@ -204,7 +212,6 @@ export async function refuse(
   const before = await api.stored();
   const answer = await api.call(...call);
   const told = expectProblem(answer, status, code);
-  await api.settled();
   expect(await api.stored()).toEqual(before);
   return { ...answer, problem: told };
 }

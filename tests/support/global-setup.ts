@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -10,7 +10,7 @@ const template = 'baton_template';
 
 /** One server per run: test files copy the migrated template instead of migrating again. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'baton-test-'));
+  const dataDir = await mkdtemp(join(await scratch(), 'baton-test-'));
   const running = new AsyncDisposableStack();
   const teardown = (): Promise<void> => running.disposeAsync();
   running.defer(() => rm(dataDir, { recursive: true, force: true }));
@@ -28,6 +28,16 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     await teardown();
     throw error;
   }
+}
+
+/** Copying a database writes a thousand files: 20 ms in memory, 10 times as much on a plain disk. */
+async function scratch(): Promise<string> {
+  const memory = '/dev/shm';
+  const free = await statfs(memory).then(
+    ({ bavail, bsize }) => bavail * bsize,
+    () => 0,
+  );
+  return free > 2 * 1024 ** 3 ? memory : tmpdir();
 }
 
 async function makeTemplate(server: string): Promise<void> {
