@@ -1,9 +1,12 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const withServer = ['conformance', 'api', 'faults', 'dev'];
 
 export default defineConfig({
   test: {
+    // Most of them wait for a server: one worker on two cores, the default, takes twice as long.
+    maxWorkers: Math.max(3, availableParallelism()),
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [

@@ -75,8 +75,8 @@ async function main(): Promise<void> {
     console.log(HELP);
     return;
   }
-  const url = process.env['DATABASE_URL_UNPOOLED'] ?? process.env['DATABASE_URL'];
-  if (url === undefined || url === '') {
+  const url = process.env['DATABASE_URL_UNPOOLED'] || process.env['DATABASE_URL'];
+  if (!url) {
     console.error(
       'DATABASE_URL is not set. `npm run dev` migrates its own database; for any other, set it.',
     );

@@ -6,6 +6,7 @@ import { type Config, readConfig } from './config.ts';
 import { BatonError } from './errors.ts';
 import { log, setLogLevel } from './log.ts';
 import type { StorageLimits } from './storage/limits.ts';
+import { openNeon } from './storage/postgres/neon.ts';
 import { openPg } from './storage/postgres/pg.ts';
 import type { Storage } from './storage/storage.ts';
 import { createSweeper } from './sweep.ts';
@@ -54,7 +55,8 @@ function openStorage(config: Config): { storage: Storage; close(): Promise<void>
       'DATABASE_URL is not set; only npm run dev and the tests bring a database of their own',
     );
   }
-  return openPg(config.databaseUrl, limitsOf(config));
+  const open = config.databaseDriver === 'neon-http' ? openNeon : openPg;
+  return open(config.databaseUrl, limitsOf(config));
 }
 
 function limitsOf(config: Config): StorageLimits {

@@ -1,6 +1,8 @@
 /** Every setting, parsed and checked; the one place that reads the environment. */
 export interface Config {
   databaseUrl: string | null;
+  /** Neon over HTTP for any host of theirs, `pg` over TCP for every other, unless DATABASE_DRIVER says. */
+  databaseDriver: 'neon-http' | 'pg';
   storage: 'postgres';
   apiKeys: readonly string[];
   deviceTokenSecrets: readonly string[];
@@ -104,14 +106,21 @@ class Reader {
   }
 }
 
+function driverFor(url: string | null): Config['databaseDriver'] {
+  const host = url !== null && URL.canParse(url) ? new URL(url).hostname : '';
+  return host.endsWith('.neon.tech') ? 'neon-http' : 'pg';
+}
+
 /**
  * The settings of an environment, or one sentence per mistake. API.md's table of settings is the contract;
  * what later parts of it need is read where they come.
  */
 export function readConfig(env: Environment = process.env): ConfigResult {
   const read = new Reader(env);
+  const databaseUrl = read.url('DATABASE_URL', ['postgres:', 'postgresql:']);
   const config: Config = {
-    databaseUrl: read.url('DATABASE_URL', ['postgres:', 'postgresql:']),
+    databaseUrl,
+    databaseDriver: read.oneOf('DATABASE_DRIVER', ['neon-http', 'pg'], driverFor(databaseUrl)),
     storage: read.oneOf('STORAGE', ['postgres'], 'postgres'),
     apiKeys: read.secrets('API_KEYS'),
     deviceTokenSecrets: read.secrets('DEVICE_TOKEN_SECRET'),

@@ -46,6 +46,12 @@ export async function awaitDeparture(paths: Paths): Promise<void> {
   }
 }
 
+/** Whether a folder is left from a process that was killed: neither it nor its server lives. */
+export function isAbandoned(paths: Paths): boolean {
+  const pids = readPids(paths.owner);
+  return pids.length > 0 && !pids.some(isAlive);
+}
+
 function readPids(file: string): number[] {
   try {
     const [first, second] = readFileSync(file, 'utf8').split('\n');

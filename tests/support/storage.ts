@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { StorageLimits } from '../../lib/storage/limits.ts';
+import { openNeon } from '../../lib/storage/postgres/neon.ts';
 import { openPg } from '../../lib/storage/postgres/pg.ts';
 import type {
   Commit,
@@ -12,7 +13,7 @@ import type {
   Turn,
   TurnTerms,
 } from '../../lib/storage/storage.ts';
-import { createDatabase } from './postgres.ts';
+import { createDatabase, type TestDatabase } from './postgres.ts';
 
 /** A storage under test, and what a test needs to know and do behind its back. */
 export interface Harness {
@@ -54,9 +55,21 @@ const limits: StorageLimits = {
 };
 
 /** PostgreSQL over `pg`, with a pool as wide as the widest race. */
-export async function openPostgres(some: Partial<StorageLimits> = {}): Promise<Harness> {
+export async function openPostgres(): Promise<Harness> {
   const database = await createDatabase();
-  const { storage, close } = openPg(database.url, { ...limits, ...some }, 60);
+  return harnessOn(database, openPg(database.url, limits, 60));
+}
+
+/** PostgreSQL as Neon serves it over HTTP. */
+export async function openNeonHttp(): Promise<Harness> {
+  const database = await createDatabase();
+  return harnessOn(database, openNeon(database.url, limits));
+}
+
+function harnessOn(
+  database: TestDatabase,
+  { storage, close }: { storage: Storage; close: () => Promise<void> },
+): Harness {
   const pool = new pg.Pool({ connectionString: database.url, max: 2 });
   const query = async <Row extends pg.QueryResultRow>(text: string, values: unknown[]) =>
     (await pool.query<Row>(text, values)).rows;

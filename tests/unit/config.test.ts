@@ -106,6 +106,7 @@ describe('readConfig', () => {
       ok: true,
       config: {
         databaseUrl: null,
+        databaseDriver: 'pg',
         storage: 'postgres',
         apiKeys: [],
         deviceTokenSecrets: [],
@@ -317,5 +318,30 @@ describe('VERCEL_ENV', () => {
     ['development', false],
   ])('%s closes open mode: %s', (value, expected) => {
     expect(configOf({ VERCEL_ENV: value }).production).toBe(expected);
+  });
+});
+
+describe('DATABASE_DRIVER', () => {
+  it.each([
+    ['postgres://u:p@ep-cool-darkness-1.eu-central-1.aws.neon.tech/db', 'neon-http'],
+    ['postgres://u:p@ep-cool-darkness-1-pooler.us-east-2.aws.neon.tech:5432/db', 'neon-http'],
+    ['postgres://u:p@neon.tech.example/db', 'pg'],
+    ['postgres://u:p@127.0.0.1:5432/db', 'pg'],
+  ])('is chosen by the host: %s', (url, driver) => {
+    expect(configOf({ DATABASE_URL: url }).databaseDriver).toBe(driver);
+  });
+
+  it('says otherwise where it is set', () => {
+    const neon = 'postgres://u:p@ep-cool-darkness-1.eu-central-1.aws.neon.tech/db';
+    expect(configOf({ DATABASE_URL: neon, DATABASE_DRIVER: 'pg' }).databaseDriver).toBe('pg');
+    const own = 'postgres://u:p@db.example/db';
+    expect(configOf({ DATABASE_URL: own, DATABASE_DRIVER: 'neon-http' }).databaseDriver).toBe(
+      'neon-http',
+    );
+  });
+
+  it('is neon-http or pg', () => {
+    const result = readConfig({ DATABASE_DRIVER: 'mysql' });
+    expect(!result.ok && result.mistakes).toEqual([expect.stringContaining('DATABASE_DRIVER')]);
   });
 });

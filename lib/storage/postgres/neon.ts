@@ -1,0 +1,19 @@
+import { neon, neonConfig } from '@neondatabase/serverless';
+import { drizzle } from 'drizzle-orm/neon-http';
+import type { StorageLimits } from '../limits.ts';
+import type { Storage } from '../storage.ts';
+import { createPostgresStorage } from './postgres-storage.ts';
+
+/** Milliseconds a statement may take, connecting included; the driver itself would wait for ever. */
+const TIMEOUT = 5_000;
+
+/** Neon over HTTP: one request per statement, no connection to open, to pool or to close. */
+export function openNeon(
+  url: string,
+  limits: StorageLimits,
+): { storage: Storage; close: () => Promise<void> } {
+  neonConfig.fetchFunction = (input: string, init: RequestInit) =>
+    fetch(input, { ...init, signal: AbortSignal.timeout(TIMEOUT) });
+  const storage = createPostgresStorage(drizzle(neon(url)), limits);
+  return { storage, close: () => Promise.resolve() };
+}

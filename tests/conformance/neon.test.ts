@@ -1,0 +1,28 @@
+import { neonConfig } from '@neondatabase/serverless';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type NeonBridge, startNeonBridge } from '../support/neon-bridge.ts';
+import { openNeonHttp } from '../support/storage.ts';
+import { deliveryPromises } from './delivery.ts';
+import { lockPromises } from './lock.ts';
+import { racePromises } from './races.ts';
+import { statePromises } from './state.ts';
+import { turnPromises } from './turn.ts';
+
+describe('postgres over Neon HTTP', () => {
+  let bridge: NeonBridge;
+  beforeAll(async () => {
+    bridge = await startNeonBridge();
+    neonConfig.fetchEndpoint = bridge.endpoint;
+  });
+  afterAll(() => bridge.close());
+
+  lockPromises(openNeonHttp);
+  statePromises(openNeonHttp);
+  turnPromises(openNeonHttp);
+  deliveryPromises(openNeonHttp);
+  racePromises(openNeonHttp);
+
+  it('and nothing of it has gone another way', () => {
+    expect(bridge.count()).toBeGreaterThan(500);
+  });
+});

@@ -1,0 +1,106 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { json } from 'node:stream/consumers';
+import pg from 'pg';
+import { z } from 'zod';
+import { listenLocally } from '../../dev/listen.ts';
+
+/**
+ * Neon's SQL over HTTP in front of a real PostgreSQL, faithful where it matters: one statement per request in the
+ * extended protocol (so that several in one fail here as they do there), values as raw text, SQL errors as HTTP
+ * 400 with their code, a list of queries as one transaction, a query cancelled when its client goes away.
+ */
+export interface NeonBridge {
+  /** For `neonConfig.fetchEndpoint`. */
+  endpoint: string;
+  /** Requests since the last reset: each is one round trip. */
+  count(): number;
+  reset(): void;
+  close(): Promise<void>;
+}
+
+const query = z.object({ query: z.string(), params: z.array(z.unknown()) });
+const body = z.union([query, z.object({ queries: z.array(query) })]);
+type Query = z.output<typeof query>;
+
+// Neon leaves the text of a value to its driver.
+const rawText = {
+  getTypeParser: () => (value: unknown) => value,
+} as unknown as pg.CustomTypesConfig;
+
+export async function startNeonBridge(): Promise<NeonBridge> {
+  const pools = new Map<string, pg.Pool>();
+  let requests = 0;
+
+  const poolFor = (url: string): pg.Pool => {
+    const pool = pools.get(url) ?? new pg.Pool({ connectionString: url, max: 60 });
+    if (!pools.has(url)) pool.on('error', () => {});
+    pools.set(url, pool);
+    return pool;
+  };
+
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    requests++;
+    const asked = body.parse(await json(request));
+    const pool = poolFor(String(request.headers['neon-connection-string']));
+    const arrays = request.headers['neon-array-mode'] === 'true';
+    const client = await pool.connect();
+    const [pid] = (await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows;
+    response.on('close', () => {
+      if (!response.writableEnded) void pool.query('SELECT pg_cancel_backend($1)', [pid?.pid]);
+    });
+    try {
+      if ('queries' in asked) {
+        await client.query('BEGIN');
+        const results = [];
+        for (const one of asked.queries) results.push(await run(client, one, arrays));
+        await client.query('COMMIT');
+        reply(response, 200, { results });
+      } else reply(response, 200, await run(client, asked, arrays));
+    } catch (error) {
+      if ('queries' in asked) await client.query('ROLLBACK').catch(() => {});
+      const { message, code, detail, constraint, severity } = error as pg.DatabaseError;
+      reply(response, 400, { message, code, detail, constraint, severity });
+    } finally {
+      client.release();
+    }
+  };
+
+  const server = createServer((request, response) => {
+    serve(request, response).catch(() => response.destroy());
+  });
+  const port = await listenLocally(server);
+  return {
+    endpoint: `http://127.0.0.1:${port}/sql`,
+    count: () => requests,
+    reset: () => void (requests = 0),
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await Promise.all([...pools.values()].map((pool) => pool.end()));
+    },
+  };
+}
+
+async function run(client: pg.PoolClient, { query: text, params }: Query, arrays: boolean) {
+  const config = {
+    text,
+    values: params,
+    types: rawText,
+    queryMode: 'extended',
+    ...(arrays && { rowMode: 'array' as const }),
+  };
+  const result: pg.QueryResult = await client.query(config);
+  const fields = result.fields.map(({ name, dataTypeID }) => ({ name, dataTypeID }));
+  return {
+    command: result.command,
+    rowCount: result.rowCount,
+    rows: result.rows,
+    fields,
+    rowAsArray: arrays,
+  };
+}
+
+function reply(response: ServerResponse, status: number, answer: object): void {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(answer));
+}
