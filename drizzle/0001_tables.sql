@@ -23,6 +23,8 @@ CREATE TABLE "chat_messages" (
 	"lane" text NOT NULL,
 	"external_id" text,
 	"dedupe_key" "bytea",
+	"address" jsonb,
+	"holder" varchar(50),
 	"request_id" text,
 	"status" text NOT NULL,
 	"answers" bigint[],

@@ -134,6 +134,10 @@ export const chatMessages = pgTable(
     /** The sender's id of the message; of a reply, the channel's (a wamid). */
     externalId: text('external_id'),
     dedupeKey: bytes('dedupe_key'),
+    /** Where an answer goes: the ids the sender wrote with, `{phone, user_id}`; of a reply, of whom it answers. */
+    address: jsonb('address').$type<Record<string, string>>(),
+    /** Of an answered message: who held the conversation afterwards. Told again when it is asked again. */
+    holder: varchar('holder', { length: 50 }),
     /** The call that stored it: a repeated ACCEPT is told apart from a redelivery by it. */
     requestId: text('request_id'),
     /** user: waiting, answered, recorded, failed. assistant: pending, sending, sent, unknown, failed, printed. */

@@ -109,7 +109,7 @@ function ofCommit(commit: Committed, { turn }: Held): QuestionAnswer {
 }
 
 /** null: not yet. */
-function toAnswer({ message, replies, lock }: Answer, messageId: string): QuestionAnswer | null {
+function toAnswer({ message, replies }: Answer, messageId: string): QuestionAnswer | null {
   if (message === null || message.status === 'waiting') return null;
   if (message.status === 'failed') {
     throw new BatonError(
@@ -119,7 +119,7 @@ function toAnswer({ message, replies, lock }: Answer, messageId: string): Questi
   }
   return {
     sessionId: message.sessionId,
-    activeAgent: lock?.agent ?? null,
+    activeAgent: message.holder,
     replies: replies.map(({ content, agent, metadata, answers }) => ({
       content,
       agent,

@@ -42,7 +42,7 @@ BEGIN
       SELECT m.id FROM chat_sessions c JOIN chat_messages m ON m.session_id = c.session_id
       WHERE c.last_activity <= v_old AND m.status NOT IN ('waiting', 'erased') AND m.role = 'user' AND m.created_at > v_keep
       ORDER BY c.last_activity LIMIT p_batch FOR UPDATE OF m SKIP LOCKED)
-    UPDATE chat_messages m SET content = '', metadata = '{}', status = 'erased', seq = NULL, external_id = NULL
+    UPDATE chat_messages m SET content = '', metadata = '{}', address = NULL, status = 'erased', seq = NULL, external_id = NULL
     FROM young WHERE m.id = young.id;
     GET DIAGNOSTICS v_emptied = ROW_COUNT;
     WITH empty AS (

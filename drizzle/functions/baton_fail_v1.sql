@@ -2,7 +2,8 @@
 -- until the next try nobody holds the turn and nobody may take it: 1, 4, 16, then 64 seconds.
 CREATE OR REPLACE FUNCTION baton_fail_v1(p_device uuid, p_fence bigint, p_error text, p_max_attempts int)
 RETURNS TABLE (outcome text, now timestamptz, retry_at timestamptz)
-LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
   s conversation_states;
   v_attempts int;

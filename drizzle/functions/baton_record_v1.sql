@@ -10,7 +10,7 @@ BEGIN
   IF v_ids IS NULL THEN
     RETURN;
   END IF;
-  UPDATE chat_messages m SET status = 'recorded', seq = s.last_seq + array_position(v_ids, m.id)
+  UPDATE chat_messages m SET status = 'recorded', holder = 'human', seq = s.last_seq + array_position(v_ids, m.id)
   FROM conversation_states s WHERE s.device_id = p_device AND m.id = ANY (v_ids);
   UPDATE conversation_states s SET last_seq = s.last_seq + cardinality(v_ids), updated_at = p_now WHERE s.device_id = p_device;
   UPDATE chat_sessions c SET message_count = c.message_count + q.n, last_activity = p_now

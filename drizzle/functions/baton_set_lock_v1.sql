@@ -2,7 +2,8 @@
 -- lock of one of these versions; an empty array: any live lock; null: no such guard.
 CREATE OR REPLACE FUNCTION baton_set_lock_v1(p_device uuid, p_agent text, p_ttl int, p_must_be_free boolean, p_versions bigint[])
 RETURNS TABLE (now timestamptz, written boolean, lock jsonb)
-LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
   s conversation_states;
   v_live boolean;

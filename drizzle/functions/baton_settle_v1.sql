@@ -3,7 +3,8 @@
 CREATE OR REPLACE FUNCTION baton_settle_v1(
   p_device uuid, p_fence bigint, p_results jsonb, p_lease_ms int, p_history int, p_max_attempts int, p_resend_ms int
 ) RETURNS TABLE (outcome text, now timestamptz, turn jsonb)
-LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
   s conversation_states;
 BEGIN

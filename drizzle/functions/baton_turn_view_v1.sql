@@ -8,12 +8,11 @@ DECLARE
   v_messages jsonb;
   v_history jsonb;
   v_replies jsonb;
-  v_address jsonb;
 BEGIN
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device;
   IF s.committed_fence = s.turn_fence THEN
     SELECT * INTO v_first FROM chat_messages m WHERE m.device_id = p_device AND m.status = 'sending' ORDER BY m.seq LIMIT 1;
-    SELECT jsonb_agg(baton_message_view_v1(m) || jsonb_build_object('attempts', m.attempts) ORDER BY m.seq) INTO v_replies
+    SELECT jsonb_agg(baton_message_view_v1(m) || jsonb_build_object('attempts', m.attempts, 'address', coalesce(m.address, '{}')) ORDER BY m.seq) INTO v_replies
     FROM chat_messages m WHERE m.device_id = p_device AND m.status = 'sending';
   ELSE
     SELECT * INTO v_first FROM chat_messages m WHERE m.id = ANY (s.handed) AND m.status = 'waiting' ORDER BY m.id LIMIT 1;
@@ -21,13 +20,8 @@ BEGIN
     FROM chat_messages m WHERE m.id = ANY (s.handed) AND m.status = 'waiting';
     SELECT jsonb_agg(q.view ORDER BY q.seq) INTO v_history FROM (
       SELECT m.seq, baton_message_view_v1(m) AS view FROM chat_messages m
-      WHERE m.session_id = v_first.session_id AND m.seq IS NOT NULL ORDER BY m.seq DESC LIMIT p_history) q;
+      WHERE m.session_id = v_first.session_id AND m.lane = v_first.lane AND m.seq IS NOT NULL ORDER BY m.seq DESC LIMIT p_history) q;
   END IF;
-  -- a person's newest number and newest user id: an old one may have been given to somebody else
-  SELECT jsonb_object_agg(q.kind, q.value) INTO v_address FROM (
-    SELECT DISTINCT ON (i.kind) i.kind, i.value FROM channel_identities i
-    WHERE i.device_id = p_device AND i.channel = v_first.channel AND i.account = v_first.account
-    ORDER BY i.kind, i.created_at DESC) q;
   RETURN jsonb_build_object(
     'device_id', p_device,
     'fence', s.turn_fence::text,
@@ -35,7 +29,7 @@ BEGIN
     'session_id', v_first.session_id,
     'channel', v_first.channel,
     'account', v_first.account,
-    'address', coalesce(v_address, '{}'),
+    'address', coalesce(v_first.address, '{}'),
     'lock', baton_lock_view_v1(s, p_now),
     'state', coalesce(s.state, '{}'),
     'state_version', CASE WHEN s.state IS NOT NULL THEN s.state_version::text END,

@@ -9,7 +9,7 @@ export interface Channel {
    */
   send(
     reply: OutgoingReply,
-    turn: Pick<Turn, 'device' | 'account' | 'address'>,
+    turn: Pick<Turn, 'device' | 'account'>,
     signal: AbortSignal,
   ): Promise<Delivery>;
 }

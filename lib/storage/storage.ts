@@ -74,6 +74,8 @@ export interface Message {
 /** A committed reply that has to leave over its channel; `attempts` counts this one. */
 export interface OutgoingReply extends Message {
   attempts: number;
+  /** Where it goes: the ids the person wrote with, `{phone, user_id}` on WhatsApp. */
+  address: Record<string, string>;
 }
 
 /**
@@ -87,7 +89,7 @@ export interface Turn {
   sessionId: string;
   channel: string;
   account: string;
-  /** Where replies go: a person's identities on this channel, `{phone, user_id}` on WhatsApp. */
+  /** Where replies go: the ids the person last wrote with, `{phone, user_id}` on WhatsApp. */
   address: Record<string, string>;
   lock: Lock | null;
   state: JsonObject;
@@ -191,10 +193,9 @@ export interface Delivery {
 }
 
 export interface Answer extends Timed {
-  /** null: nothing is known of this message. */
-  message: { id: string; sessionId: string; status: string } | null;
+  /** null: nothing is known of this message. `holder` held the conversation once it was answered. */
+  message: { id: string; sessionId: string; status: string; holder: string | null } | null;
   replies: (Message & { answers: string[] })[];
-  lock: Lock | null;
   /** Nobody holds the turn: the message may be taken with `next`. */
   free: boolean;
 }

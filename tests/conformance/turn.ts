@@ -163,6 +163,7 @@ export function turnPromises(open: () => Promise<Harness>): void {
       expect((await h.storage.next([device], terms())).turns).toEqual([]);
       const [turn] = (await h.storage.next([device], terms({ lane: 'external' }))).turns;
       expect(turn?.messages.map(({ content }) => content)).toEqual(['for the worker']);
+      expect(turn?.history).toEqual([]);
       expect(
         (await h.storage.commit(device, turn?.fence ?? ('0' as Fence), 'builtin', commitOf('x'), 1))
           .outcome,
@@ -214,6 +215,25 @@ export function turnPromises(open: () => Promise<Harness>): void {
         }),
       );
       expect(new Set(accepted.map((entries) => entries[0]?.device)).size).toBe(1);
+    });
+
+    it('are answered where they last wrote from, and never at a number that is somebody else’s', async () => {
+      const number = String(++account);
+      const said = async (phone: string | null, userId: string | null) => {
+        const [accepted] = await h.storage.accept([from(phone, userId, number)], terms());
+        if (accepted?.turn == null) throw new Error('the turn was not free');
+        const content = { ...commitOf('answer'), deliver: true };
+        const { replies } = await commit(h.storage, accepted.turn, content);
+        const sent = replies.map(({ id }) => ({ id, status: 'sent' as const }));
+        await h.storage.settle(accepted.device, accepted.turn.fence, sent, 60_000);
+        return replies.map(({ address }) => address);
+      };
+      expect(await said('1', 'A')).toEqual([{ phone: '1', user_id: 'A' }]);
+      expect(await said('2', 'A')).toEqual([{ phone: '2', user_id: 'A' }]);
+      expect(await said('1', 'A')).toEqual([{ phone: '1', user_id: 'A' }]);
+      expect(await said(null, 'A')).toEqual([{ user_id: 'A' }]);
+      expect(await said('3', 'B')).toEqual([{ phone: '3', user_id: 'B' }]);
+      expect(await said('3', 'A')).toEqual([{ user_id: 'A' }]);
     });
 
     it('get a device nobody can guess from the number: a UUID of version 8', async () => {
@@ -584,9 +604,8 @@ export function turnPromises(open: () => Promise<Harness>): void {
       await commit(h.storage, await take(h.storage, device), commitOf('of another'));
       const answer = await h.storage.readAnswer(device, 'web', 'q');
       expect(answer).toMatchObject({
-        message: { status: 'answered', sessionId: turn.sessionId },
+        message: { status: 'answered', sessionId: turn.sessionId, holder: 'billing' },
         free: true,
-        lock: { agent: 'billing' },
       });
       expect(answer.replies.map(({ content, answers }) => [content, answers])).toEqual([
         ['a', ['q']],

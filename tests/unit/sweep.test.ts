@@ -182,6 +182,7 @@ describe('recover', () => {
     sentAt: noon,
     createdAt: noon,
     attempts: 1,
+    address: {},
   });
 
   const committed: CommitResult = {

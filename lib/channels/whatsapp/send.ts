@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { Config } from '../../config.ts';
 import { log, logPrintedReply } from '../../log.ts';
-import type { Delivery, OutgoingReply, Turn } from '../../storage/storage.ts';
+import type { Delivery, OutgoingReply } from '../../storage/storage.ts';
 import type { Channel } from '../channel.ts';
 
 /** Milliseconds for one call of the Graph API. */
@@ -17,8 +17,6 @@ const TEMPORARY = new Set([2, 4, 80007, 130429, 131000, 131016, 131056]);
 const sent = z.object({ messages: z.array(z.object({ id: z.string() })) });
 const refused = z.object({ error: z.object({ code: z.number() }) });
 
-type Destination = Pick<Turn, 'device' | 'account' | 'address'>;
-
 /** Replies over the Cloud API; where no access token is set they are printed instead, and stay in the history. */
 export function createWhatsAppChannel(config: Config['whatsapp']): Channel {
   const { accessToken } = config;
@@ -26,7 +24,7 @@ export function createWhatsAppChannel(config: Config['whatsapp']): Channel {
     return { send: (reply, { device }) => Promise.resolve(print(reply, device)) };
   return {
     async send(reply, destination, signal) {
-      const body = toBody(reply, destination);
+      const body = toBody(reply);
       if (body === null) return { id: reply.id, status: 'failed', error: 'no_recipient' };
       const url = `${config.apiUrl}/${config.apiVersion}/${encodeURIComponent(destination.account)}/messages`;
       try {
@@ -64,8 +62,8 @@ function print(reply: OutgoingReply, device: string): Delivery {
 }
 
 /** A phone number goes into `to`, a user id into `recipient`; the reply's id comes back with every status. */
-function toBody(reply: OutgoingReply, { address }: Destination): object | null {
-  const { phone, user_id: userId } = address;
+function toBody(reply: OutgoingReply): object | null {
+  const { phone, user_id: userId } = reply.address;
   if (phone === undefined && userId === undefined) return null;
   return {
     messaging_product: 'whatsapp',

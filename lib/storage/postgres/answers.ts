@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm';
 import type { Storage } from '../storage.ts';
 import { type Database, device, only } from './database.ts';
 import { run } from './failures.ts';
-import { parseAnswered, parseAnswering, parseLock } from './rows.ts';
+import { parseAnswered, parseAnswering } from './rows.ts';
 
 /** What became of a message. */
 export function answerOperations(db: Database): Pick<Storage, 'readAnswer'> {
@@ -11,7 +11,6 @@ export function answerOperations(db: Database): Pick<Storage, 'readAnswer'> {
       now: sql<string>`now`,
       message: sql<unknown>`message`,
       replies: sql<unknown>`replies`,
-      lock: sql<unknown>`lock`,
       free: sql<boolean | null>`free`,
     })
     .from(
@@ -25,7 +24,6 @@ export function answerOperations(db: Database): Pick<Storage, 'readAnswer'> {
         now: new Date(row.now),
         message: parseAnswered(row.message),
         replies: parseAnswering(row.replies),
-        lock: parseLock(row.lock),
         free: row.free !== false,
       };
     },

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { isJsonObject, type JsonObject } from '../../json.ts';
 import type {
   AcceptedMessage,
+  Answer,
   DeviceId,
   Fence,
   Lock,
@@ -68,8 +69,16 @@ function toMessage(row: z.output<typeof messageRow>): Message {
 
 const message = z.pipe(messageRow, z.transform(toMessage));
 const outgoing = z.pipe(
-  z.object({ ...messageFields, attempts: z.number() }),
-  z.transform((row): OutgoingReply => ({ ...toMessage(row), attempts: row.attempts })),
+  z.object({
+    ...messageFields,
+    attempts: z.number(),
+    address: z.record(z.string(), z.string()),
+  }),
+  z.transform((row): OutgoingReply => ({
+    ...toMessage(row),
+    attempts: row.attempts,
+    address: row.address,
+  })),
 );
 const answering = z.pipe(
   z.object({ ...messageFields, answers: z.nullable(z.array(z.nullable(z.string()))) }),
@@ -135,7 +144,12 @@ const committed = z.pipe(
   z.object({ id: z.string(), message_id: z.nullable(z.string()) }),
   z.transform((row) => ({ id: row.id, messageId: row.message_id })),
 );
-const answered = z.object({ id: z.string(), session_id: z.string(), status: z.string() });
+const answered = z.object({
+  id: z.string(),
+  session_id: z.string(),
+  status: z.string(),
+  holder: z.nullable(z.string()),
+});
 
 export const parseLock = (value: unknown) => z.nullable(lock).parse(value);
 export const parseTurn = (value: unknown) => z.nullable(turn).parse(value);
@@ -144,9 +158,9 @@ export const parseOutgoing = (value: unknown) => z.array(outgoing).parse(value ?
 export const parseAnswering = (value: unknown) => z.array(answering).parse(value ?? []);
 export const parseCommitted = (value: unknown) => z.array(committed).parse(value ?? []);
 
-export function parseAnswered(
-  value: unknown,
-): { id: string; sessionId: string; status: string } | null {
+export function parseAnswered(value: unknown): Answer['message'] {
   const row = z.nullable(answered).parse(value);
-  return row === null ? null : { id: row.id, sessionId: row.session_id, status: row.status };
+  if (row === null) return null;
+  const { id, status, holder } = row;
+  return { id, sessionId: row.session_id, status, holder };
 }
