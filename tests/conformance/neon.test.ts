@@ -2,11 +2,14 @@ import { neonConfig } from '@neondatabase/serverless';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type NeonBridge, startNeonBridge } from '../support/neon-bridge.ts';
 import { openNeonHttp } from '../support/storage.ts';
+import { acceptPromises } from './accept.ts';
+import { cleanUpPromises } from './clean-up.ts';
+import { commitPromises } from './commit.ts';
 import { deliveryPromises } from './delivery.ts';
+import { leasePromises } from './lease.ts';
 import { lockPromises } from './lock.ts';
 import { racePromises } from './races.ts';
 import { statePromises } from './state.ts';
-import { turnPromises } from './turn.ts';
 
 describe('postgres over Neon HTTP', () => {
   let bridge: NeonBridge;
@@ -18,9 +21,12 @@ describe('postgres over Neon HTTP', () => {
 
   lockPromises(openNeonHttp);
   statePromises(openNeonHttp);
-  turnPromises(openNeonHttp);
+  acceptPromises(openNeonHttp);
+  commitPromises(openNeonHttp);
+  leasePromises(openNeonHttp);
   deliveryPromises(openNeonHttp);
   racePromises(openNeonHttp);
+  cleanUpPromises(openNeonHttp);
 
   it('and nothing of it has gone another way', () => {
     expect(bridge.count()).toBeGreaterThan(500);
