@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BatonError } from './errors.ts';
+import { describeError, log } from './log.ts';
 import type { Answer, DeviceId, IncomingMessage } from './storage/storage.ts';
 import {
   type Committed,
@@ -90,7 +91,12 @@ async function workFor(
     },
     failed: () => own.resolve(null),
   });
-  keep(done.catch(() => {})); // its failure reaches the caller below, or a later call finds the messages waiting
+  // to the caller it matters only until its own answer is there
+  keep(
+    done.catch((error: unknown) =>
+      log('error', 'turn_broke_off', { device_id: held.turn.device, ...describeError(error) }),
+    ),
+  );
   done.then(() => own.resolve(null), own.reject);
   return own.promise;
 }

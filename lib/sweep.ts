@@ -1,6 +1,6 @@
 import { describeError, log } from './log.ts';
 import type { Turn } from './storage/storage.ts';
-import { type Frame, type TurnServices, work } from './turn.ts';
+import { type Frame, type TurnServices, workOrLog } from './turn.ts';
 
 /** Milliseconds between two looks of one instance. A look that comes too early is made when its time has come. */
 const INTERVAL = 500;
@@ -42,7 +42,7 @@ export async function recover(services: TurnServices, frame: Frame): Promise<Rec
       recovered.replies += turn.replies.length;
       if (turn.replies.length === 0) recovered.turns++;
     }
-    await Promise.all(turns.map((turn) => work(services, { turn, since }, frame)));
+    await Promise.all(turns.map((turn) => workOrLog(services, { turn, since }, frame)));
   }
   return recovered;
 }
@@ -60,13 +60,8 @@ export function createSweeper(services: TurnServices): (frame: Frame) => Promise
 
   const workOn = async (turn: Turn, since: number, frame: Frame): Promise<void> => {
     active++;
-    try {
-      await work(services, { turn, since }, frame);
-    } catch (error) {
-      log('warn', 'sweep_failed', describeError(error));
-    } finally {
-      active--;
-    }
+    await workOrLog(services, { turn, since }, frame);
+    active--;
   };
 
   const sweep = async (): Promise<void> => {

@@ -86,10 +86,19 @@ export async function workAll(
     for (;;) {
       const held = taken.pop() ?? (await takeAny(services, waiting, frame));
       if (held === null) return;
-      await work(services, held, frame);
+      await workOrLog(services, held, frame);
     }
   };
   await Promise.all(Array.from({ length: PARALLEL_TURNS }, one));
+}
+
+/** Work nobody waits for: a turn that breaks off must not take the others of the same call with it. */
+export async function workOrLog(services: TurnServices, held: Held, frame: Frame): Promise<void> {
+  try {
+    await work(services, held, frame);
+  } catch (error) {
+    log('error', 'turn_broke_off', { device_id: held.turn.device, ...describeError(error) });
+  }
 }
 
 /** The next turn to be had among these devices; each is asked once, for where it is taken its worker goes on. */

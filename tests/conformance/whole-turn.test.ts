@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod/mini';
 import { defineAgent } from '../../lib/agents/agent.ts';
 import { createRegistry } from '../../lib/agents/registry.ts';
+import { BatonError } from '../../lib/errors.ts';
 import { signBytes } from '../../lib/secrets.ts';
 import { type Api, startApi } from '../support/api.ts';
 import { type Graph, startGraph } from '../support/graph.ts';
@@ -214,5 +215,24 @@ describe('a message, from the webhook to its reply', () => {
       'three',
       'that makes 3',
     ]);
+  });
+
+  it('of one sender that cannot be finished does not keep the others of the same body from theirs', async () => {
+    const texts = Array.from({ length: 12 }, (_, i) => ({
+      from: `1202556${1_000 + i}`,
+      body: 'hi',
+    }));
+    const { commit } = api.app.storage;
+    let refused = 0;
+    api.app.storage.commit = (...args) =>
+      refused++ < 3
+        ? Promise.reject(new BatonError('storage_unavailable', 'away'))
+        : commit.apply(api.app.storage, args);
+    const before = graph.sent.length;
+    await deliver(bodyOf(texts));
+    await api.settled();
+    api.app.storage.commit = commit;
+    expect(graph.sent).toHaveLength(before + 9);
+    expect(api.events.filter(({ event }) => event === 'turn_broke_off')).toHaveLength(3);
   });
 });
