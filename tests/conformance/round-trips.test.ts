@@ -1,20 +1,26 @@
 import { randomUUID } from 'node:crypto';
+import { neonConfig } from '@neondatabase/serverless';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signBytes } from '../../lib/secrets.ts';
 import { type Api, startApi } from '../support/api.ts';
 import { startGraph, type Graph } from '../support/graph.ts';
+import { type NeonBridge, startNeonBridge } from '../support/neon-bridge.ts';
 import { textsOf } from '../support/whatsapp.ts';
 
-// Counted on the wire: every query or Sync that a client sends is one.
+// Counted on the wire: over TCP every query or Sync that a client sends is one, over HTTP every request.
 
 const SECRET = 'an app secret';
 
-describe('round trips to the database', () => {
+describe.each(['pg', 'neon-http'])('round trips to the database over %s', (driver) => {
   let api: Api;
   let graph: Graph;
+  let bridge: NeonBridge;
   beforeAll(async () => {
     graph = await startGraph();
+    bridge = await startNeonBridge();
+    neonConfig.fetchEndpoint = bridge.endpoint;
     api = await startApi({
+      DATABASE_DRIVER: driver,
       WHATSAPP_APP_SECRET: SECRET,
       WHATSAPP_ACCESS_TOKEN: 'token',
       WHATSAPP_API_URL: graph.url,
@@ -23,13 +29,17 @@ describe('round trips to the database', () => {
   afterAll(async () => {
     await api.close();
     await graph.close();
+    await bridge.close();
   });
+
+  const count = () => (driver === 'pg' ? api.wire.count() : bridge.count());
 
   const trips = async (call: () => Promise<unknown>): Promise<number> => {
     await api.settled();
     api.wire.reset();
+    bridge.reset();
     await call();
-    return api.wire.count();
+    return count();
   };
   const device = randomUUID();
   const call = (method: string, path: string, body?: object) => () =>
@@ -98,22 +108,22 @@ describe('round trips to the database', () => {
   it('a WhatsApp turn: 1 before the 200, 2 before the reply is sent, 3 in all', async () => {
     let sentAfter = 0;
     graph.onSend(() => {
-      sentAfter = api.wire.count();
+      sentAfter = count();
     });
     const before200 = await trips(post(textsOf(1)));
     expect(before200).toBeLessThanOrEqual(2); // the agent may be done before the answer is out
     await api.settled();
     expect(sentAfter).toBe(2);
-    expect(api.wire.count()).toBe(3);
+    expect(count()).toBe(3);
   });
 
   it('a WhatsApp body with messages of 100 senders: 1 to accept', async () => {
     const accepted: string[] = [];
     const { accept } = api.app.storage;
     api.app.storage.accept = async (...args) => {
-      const before = api.wire.count();
+      const before = count();
       const result = await accept.apply(api.app.storage, args);
-      accepted.push(`${api.wire.count() - before} for ${result.length} devices`);
+      accepted.push(`${count() - before} for ${result.length} devices`);
       return result;
     };
     await trips(post(textsOf(100)));
