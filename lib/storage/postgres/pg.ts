@@ -1,3 +1,4 @@
+import { attachDatabasePool } from '@vercel/functions/db-connections';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import type { StorageLimits } from '../limits.ts';
@@ -25,5 +26,7 @@ export function openPg(
   });
   // an idle connection that the server ended; the pool drops it, the next statement opens another
   pool.on('error', () => {});
+  // on the platform an instance must not be frozen with connections open; elsewhere it does nothing
+  attachDatabasePool(pool);
   return { storage: createPostgresStorage(drizzle(pool), limits), close: () => pool.end() };
 }
