@@ -19,6 +19,16 @@ export default defineConfig({
           globalSetup: 'tests/support/global-setup.ts',
         },
       },
+      {
+        extends: true,
+        test: {
+          // what a caller sees, once more over Neon's HTTP
+          name: 'neon',
+          include: ['tests/api/**/*.test.ts', 'tests/conformance/whole-turn.test.ts'],
+          globalSetup: 'tests/support/global-setup.ts',
+          env: { TEST_DRIVER: 'neon-http' },
+        },
+      },
     ],
   },
 });

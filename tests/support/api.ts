@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { neonConfig } from '@neondatabase/serverless';
 import pg from 'pg';
 import { expect } from 'vitest';
 import { z } from 'zod';
@@ -14,6 +15,7 @@ import { type App, createApp, useApp } from '../../lib/app.ts';
 import { readConfig } from '../../lib/config.ts';
 import { type LogEvent, setSink } from '../../lib/log.ts';
 import { createDatabase } from './postgres.ts';
+import { type NeonBridge, startNeonBridge } from './neon-bridge.ts';
 import { type Proxy, startProxy } from './proxy.ts';
 
 const functions: ReadonlyMap<string, typeof health> = new Map([
@@ -66,6 +68,7 @@ export interface Api {
   close(): Promise<void>;
 }
 
+let bridge: NeonBridge | null = null;
 const work = new Set<Promise<unknown>>();
 // Where `waitUntil` of @vercel/functions looks for the platform, by this name.
 Object.assign(globalThis, {
@@ -101,7 +104,13 @@ export async function startApi(
 
   const events: LogEvent[] = [];
   setSink((event) => events.push(event));
-  const result = readConfig({ ...env, DATABASE_URL: wire.url });
+  // the project `neon` of vitest.config.ts runs every test of this kind once more, over HTTP
+  const driver = process.env['TEST_DRIVER'] ?? 'pg';
+  if (driver === 'neon-http') {
+    bridge ??= await startNeonBridge(); // one for all: the endpoint is a setting of the whole process
+    neonConfig.fetchEndpoint = bridge.endpoint;
+  }
+  const result = readConfig({ DATABASE_DRIVER: driver, ...env, DATABASE_URL: wire.url });
   if (!result.ok) throw new Error(result.mistakes.join(' '));
   const app = createApp(result.config, {
     ...(!sweeps && { sweep: () => Promise.resolve() }),

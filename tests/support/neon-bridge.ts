@@ -32,7 +32,9 @@ export async function startNeonBridge(): Promise<NeonBridge> {
   let requests = 0;
 
   const poolFor = (url: string): pg.Pool => {
-    const pool = pools.get(url) ?? new pg.Pool({ connectionString: url, max: 60 });
+    const pool =
+      pools.get(url) ??
+      new pg.Pool({ connectionString: url, max: 60, connectionTimeoutMillis: 10_000 });
     if (!pools.has(url)) pool.on('error', () => {});
     pools.set(url, pool);
     return pool;
@@ -44,9 +46,15 @@ export async function startNeonBridge(): Promise<NeonBridge> {
     const pool = poolFor(String(request.headers['neon-connection-string']));
     const arrays = request.headers['neon-array-mode'] === 'true';
     const client = await pool.connect();
+    let broken = false;
+    const breaks = () => {
+      broken = true;
+    };
+    client.on('error', breaks);
     const [pid] = (await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows;
     response.on('close', () => {
-      if (!response.writableEnded) void pool.query('SELECT pg_cancel_backend($1)', [pid?.pid]);
+      if (!response.writableEnded)
+        pool.query('SELECT pg_cancel_backend($1)', [pid?.pid]).catch(breaks);
     });
     try {
       if ('queries' in asked) {
@@ -58,10 +66,12 @@ export async function startNeonBridge(): Promise<NeonBridge> {
       } else reply(response, 200, await run(client, asked, arrays));
     } catch (error) {
       if ('queries' in asked) await client.query('ROLLBACK').catch(() => {});
-      const { message, code, detail, constraint, severity } = error as pg.DatabaseError;
+      if (!(error instanceof pg.DatabaseError)) throw error; // no answer, as from a compute that is gone
+      const { message, code, detail, constraint, severity } = error;
       reply(response, 400, { message, code, detail, constraint, severity });
     } finally {
-      client.release();
+      client.off('error', breaks);
+      client.release(broken);
     }
   };
 
