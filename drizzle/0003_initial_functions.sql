@@ -137,7 +137,7 @@ BEGIN
     WHERE c.active_agent IS NOT NULL AND c.lock_expires_at <= now
     ORDER BY c.lock_expires_at LIMIT p_batch FOR UPDATE SKIP LOCKED)
   UPDATE conversation_states c SET active_agent = NULL, locked_at = NULL, lock_expires_at = NULL,
-    lock_version = nextval('baton_versions'), updated_at = now
+    updated_at = now -- the version stays: nobody moved this lock, it had ended before
   FROM lapsed WHERE c.device_id = lapsed.device_id AND c.lock_expires_at <= now;
   GET DIAGNOSTICS expired_locks = ROW_COUNT;
 
@@ -672,11 +672,13 @@ CREATE OR REPLACE FUNCTION baton_resolve_v1(p_messages jsonb) RETURNS uuid[]
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
   RETURN (
-    SELECT array_agg(coalesce(m.device_id, u.device_id, p.device_id) ORDER BY m.ord)
+    -- subqueries, not joins: they can only be index probes, also before the table was ever analysed
+    SELECT array_agg(coalesce(m.device_id,
+      (SELECT u.device_id FROM channel_identities u WHERE (u.channel, u.account, u.kind, u.value) = (m.channel, m.account, 'user_id', m.user_id)),
+      (SELECT p.device_id FROM channel_identities p WHERE (p.channel, p.account, p.kind, p.value) = (m.channel, m.account, 'phone', m.phone))
+    ) ORDER BY m.ord)
     FROM ROWS FROM (jsonb_to_recordset(p_messages) AS (device_id uuid, channel text, account text, phone text, user_id text))
-      WITH ORDINALITY AS m (device_id, channel, account, phone, user_id, ord)
-    LEFT JOIN channel_identities u ON (u.channel, u.account, u.kind, u.value) = (m.channel, m.account, 'user_id', m.user_id)
-    LEFT JOIN channel_identities p ON (p.channel, p.account, p.kind, p.value) = (m.channel, m.account, 'phone', m.phone));
+      WITH ORDINALITY AS m (device_id, channel, account, phone, user_id, ord));
 END $$;
 
 --> statement-breakpoint

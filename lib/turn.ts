@@ -279,7 +279,9 @@ async function retryLater(
 ): Promise<Held | null> {
   const name = error instanceof Error ? error.name : 'error';
   const failed = await services.storage.fail(turn.device, turn.fence, name);
-  if (failed?.retryAt == null) return null;
+  if (failed === null) return null;
+  // set aside: what came in behind it is next
+  if (failed.retryAt === null) return takeTurn(services, turn.device);
   const wait = failed.retryAt.getTime() - failed.now.getTime();
   if (frame.endsAt - performance.now() < wait + ENOUGH) return null;
   await sleep(wait);

@@ -15,7 +15,7 @@ BEGIN
     WHERE c.active_agent IS NOT NULL AND c.lock_expires_at <= now
     ORDER BY c.lock_expires_at LIMIT p_batch FOR UPDATE SKIP LOCKED)
   UPDATE conversation_states c SET active_agent = NULL, locked_at = NULL, lock_expires_at = NULL,
-    lock_version = nextval('baton_versions'), updated_at = now
+    updated_at = now -- the version stays: nobody moved this lock, it had ended before
   FROM lapsed WHERE c.device_id = lapsed.device_id AND c.lock_expires_at <= now;
   GET DIAGNOSTICS expired_locks = ROW_COUNT;
 

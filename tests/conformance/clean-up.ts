@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Version } from '../../lib/storage/storage.ts';
-import { type Harness, newDevice } from '../support/storage.ts';
+import { commit, commitOf, type Harness, newDevice, take } from '../support/storage.ts';
 
 export function cleanUpPromises(open: () => Promise<Harness>): void {
   let h: Harness;
@@ -38,6 +38,19 @@ export function cleanUpPromises(open: () => Promise<Harness>): void {
           i % 2 === 0 ? [{ agent: 'billing', reason: 'expired' }] : [],
         );
       }
+    });
+
+    it('of a lock that had ended before a turn was given is no move: the turn may set it', async () => {
+      const device = newDevice();
+      await h.storage.setLock(device, { agent: 'billing', ttlSeconds: 60 }, { kind: 'none' });
+      await h.shift(device, { lock: 0 });
+      const turn = await take(h.storage, device);
+      for (let more = true; more;) more = (await h.storage.cleanUp(100)).more;
+      const content = {
+        ...commitOf('x'),
+        lock: { do: 'set' as const, agent: 'scheduling', ttl: 60 },
+      };
+      expect((await commit(h.storage, turn, content)).lock?.agent).toBe('scheduling');
     });
   });
 }

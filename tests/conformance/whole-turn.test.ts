@@ -235,4 +235,39 @@ describe('a message, from the webhook to its reply', () => {
     expect(graph.sent).toHaveLength(before + 9);
     expect(api.events.filter(({ event }) => event === 'turn_broke_off')).toHaveLength(3);
   });
+
+  it('is answered when the one before it was set aside, by the same call', async () => {
+    const entered = Promise.withResolvers<void>();
+    const leave = Promise.withResolvers<void>();
+    const picky = defineAgent({
+      key: 'picky',
+      description: 'Fails on poison',
+      matches: () => true,
+      async answer(turn) {
+        entered.resolve();
+        await leave.promise;
+        if (turn.text === 'poison') throw new Error('no');
+        turn.reply('fine');
+      },
+    });
+    const own = await startApi(
+      { WHATSAPP_APP_SECRET: SECRET, MAX_ATTEMPTS: '1' },
+      { registry: createRegistry([picky]) },
+    );
+    const send = (body: string) => {
+      const raw = bodyOf([{ from: '12025550190', body }]);
+      const headers = { 'x-hub-signature-256': `sha256=${signBytes(Buffer.from(raw), SECRET)}` };
+      return own.call('POST', '/api/webhooks/whatsapp', { raw, headers });
+    };
+    await send('poison');
+    await entered.promise;
+    await send('hello');
+    leave.resolve();
+    await own.settled();
+    const rows = await own.sql(
+      `SELECT content, status FROM chat_messages WHERE role = 'user' ORDER BY id`,
+    );
+    await own.close();
+    expect(rows.map(({ status }) => status)).toEqual(['failed', 'answered']);
+  });
 });

@@ -6,6 +6,8 @@ export const WHATSAPP = 'whatsapp';
 
 /** A real message id has some 60 characters; a longer one than this is nobody's. */
 const MAX_ID = 512;
+/** Meta's phone number ids have some 16 digits. */
+const MAX_ACCOUNT = 64;
 
 export interface Inbound {
   messages: IncomingMessage[];
@@ -48,7 +50,11 @@ export function parseWebhook(body: JsonObject, numbers: readonly string[]): Inbo
 function readValue(value: JsonObject, numbers: readonly string[], inbound: Inbound): void {
   const metadata = isJsonObject(value['metadata']) ? value['metadata'] : {};
   const account = text(metadata['phone_number_id']);
-  if (account === null || (numbers.length > 0 && !numbers.includes(account))) {
+  if (
+    account === null ||
+    account.length > MAX_ACCOUNT ||
+    (numbers.length > 0 && !numbers.includes(account))
+  ) {
     inbound.ignored.push('unknown_number');
     return;
   }
