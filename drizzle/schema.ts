@@ -140,7 +140,7 @@ export const chatMessages = pgTable(
     holder: varchar('holder', { length: 50 }),
     /** The call that stored it: a repeated ACCEPT is told apart from a redelivery by it. */
     requestId: text('request_id'),
-    /** user: waiting, answered, recorded, failed. assistant: pending, sending, sent, unknown, failed, printed. */
+    /** user: waiting, answered, recorded, failed. assistant: pending, sending, unknown, sent, delivered, read, failed, printed, recorded. */
     status: text('status').notNull(),
     /** Of a reply: the ids of the messages it answers. */
     answers: bigint('answers', { mode: 'bigint' }).array(),
@@ -154,9 +154,7 @@ export const chatMessages = pgTable(
     /** The sender's clock where it makes sense, else the arrival. */
     sentAt: time('sent_at').notNull(),
     createdAt: time('created_at').notNull(),
-    search: searchVector('search').generatedAlwaysAs(
-      sql`to_tsvector('baton_search', left(normalize(content), 200000))`,
-    ),
+    search: searchVector('search').generatedAlwaysAs(sql`baton_search_vector_v1(content)`),
   },
   (table) => [
     // the de-duplication
@@ -169,7 +167,19 @@ export const chatMessages = pgTable(
     index('chat_messages_waiting')
       .on(table.deviceId, table.lane, table.id)
       .where(sql`${table.status} = 'waiting'`),
+    // what recovery looks for, oldest first
+    index('chat_messages_fallen')
+      .on(table.id)
+      .where(sql`${table.status} = 'waiting' and ${table.lane} = 'builtin'`),
     // replies that are not out yet
+    index('chat_messages_due')
+      .on(table.status, table.claimExpiresAt)
+      .where(sql`${table.status} in ('pending', 'sending', 'unknown')`),
+    // a status finds its reply by the channel's id
+    index('chat_messages_sent')
+      .on(table.channel, table.account, table.externalId)
+      .where(sql`${table.role} = 'assistant' and ${table.externalId} is not null`),
+    // the order in which a device's replies go out
     index('chat_messages_unsettled')
       .on(table.deviceId, table.seq)
       .where(sql`${table.status} in ('pending', 'sending', 'unknown')`),

@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BatonError } from './errors.ts';
 import { describeError, log } from './log.ts';
-import type { Answer, DeviceId, IncomingMessage } from './storage/storage.ts';
+import type { AcceptedDevice, Answer, DeviceId } from './storage/storage.ts';
 import {
   type Committed,
   type Frame,
   type Held,
-  receive,
   takeTurn,
   type TurnServices,
   work,
@@ -21,7 +20,9 @@ export interface Question {
   device: DeviceId;
   channel: string;
   messageId: string;
-  message: IncomingMessage;
+  /** What ACCEPT said of it, and performance.now() before that call. */
+  accepted: AcceptedDevice;
+  since: number;
 }
 
 export interface QuestionAnswer {
@@ -31,8 +32,8 @@ export interface QuestionAnswer {
 }
 
 /**
- * Stores a question, answers it if the turn is free, else waits for whoever holds the turn to answer it. Asked
- * again, it gives the first answer and runs nothing.
+ * Answers a stored question if its turn was free, else waits for whoever holds the turn to answer it. Asked again,
+ * it gives the first answer and runs nothing.
  *
  * @param keep lets work that outlives the answer (messages of others that came in meanwhile) go on
  * @returns null when the wait is over before the answer is there: the message is stored, and will be answered
@@ -45,10 +46,9 @@ export async function ask(
   keep: (work: Promise<unknown>) => void,
 ): Promise<QuestionAnswer | null> {
   const patience = performance.now() + services.config.replyWait * 1_000;
-  const since = performance.now();
-  const [accepted] = await receive(services, [question.message], frame);
-  const mine = accepted?.messages[0];
-  if (accepted === undefined || mine === undefined) throw new Error('ACCEPT lost a message');
+  const { accepted, since } = question;
+  const mine = accepted.messages[0];
+  if (mine === undefined) throw new Error('ACCEPT lost a message');
   if (accepted.turn !== null) {
     const held = { turn: accepted.turn, since };
     const answer = await workFor(services, mine.id, held, frame, keep);

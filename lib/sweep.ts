@@ -1,6 +1,6 @@
 import { describeError, log } from './log.ts';
 import type { Turn } from './storage/storage.ts';
-import { type Frame, type TurnServices, workOrLog } from './turn.ts';
+import { type Frame, hasTime, type TurnServices, workOrLog } from './turn.ts';
 
 /** Milliseconds between two looks of one instance. A look that comes too early is made when its time has come. */
 const INTERVAL = 500;
@@ -31,11 +31,11 @@ async function look(
 
 /**
  * Picks up what somebody let fall and works on it: messages whose worker was killed, replies that are due. Looks
- * until nothing is left or the frame's time is up.
+ * until nothing is left or the frame's time is nearly up.
  */
 export async function recover(services: TurnServices, frame: Frame): Promise<Recovered> {
   const recovered = { turns: 0, replies: 0 };
-  while (performance.now() < frame.endsAt) {
+  while (hasTime(frame)) {
     const { turns, since } = await look(services, TURNS);
     if (turns.length === 0) break;
     for (const turn of turns) {
@@ -71,7 +71,7 @@ export function createSweeper(services: TurnServices): (frame: Frame) => Promise
     const frame = asked?.frame;
     asked = null;
     last = performance.now();
-    if (frame === undefined || last >= frame.endsAt) return;
+    if (frame === undefined || !hasTime(frame)) return;
     const works: Promise<void>[] = [];
     const lookAll = async (): Promise<void> => {
       for (let room = TURNS; room > 0;) {

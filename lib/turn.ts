@@ -144,11 +144,7 @@ export async function work(
 ): Promise<void> {
   for (let held: Held | null = first; held !== null;) {
     const { turn, since }: Held = held;
-    if (!hasTime(frame)) {
-      if (turn.replies.length === 0)
-        await services.storage.giveBack(turn.device, turn.fence, 'builtin');
-      return;
-    }
+    if (!hasTime(frame)) return putDown(services, turn);
     const leaseMs = services.config.turnLease * 1_000;
     const lease = keepLease(services.storage, turn, 'builtin', {
       leaseMs,
@@ -158,13 +154,21 @@ export async function work(
     try {
       held =
         turn.replies.length > 0
-          ? await deliver(services, turn, turn.replies, lease)
+          ? await deliver(services, turn, turn.replies, lease, frame)
           : await answer(services, turn, lease, frame, watcher);
     } finally {
       lease.stop();
     }
   }
 }
+
+/** No time is left to begin: messages go back, and of replies nobody needs to wonder whether they are out. */
+async function putDown({ storage }: TurnServices, turn: Turn): Promise<void> {
+  if (turn.replies.length === 0) await storage.giveBack(turn.device, turn.fence, 'builtin');
+  else await storage.settle(turn.device, turn.fence, turn.replies.map(untried), 0);
+}
+
+const untried = ({ id }: OutgoingReply): Delivery => ({ id, status: 'pending', untried: true });
 
 /** Lets the agents answer and commits what they did. Gives the turn that goes on, if one does. */
 async function answer(
@@ -224,7 +228,7 @@ async function answer(
   lease.renewed(since);
   report('answered', outcome.agent, { replies: commit.replies.length });
   watcher.committed(commit);
-  if (commit.deliver) return deliver(services, turn, commit.replies, lease);
+  if (commit.deliver) return deliver(services, turn, commit.replies, lease, frame);
   return commit.turn === null ? null : { turn: commit.turn, since };
 }
 
@@ -245,6 +249,7 @@ async function deliver(
   turn: Turn,
   replies: OutgoingReply[],
   lease: Lease,
+  frame: Frame,
 ): Promise<Held | null> {
   const channel = channelOf(turn.channel);
   const deliveries: Delivery[] = [];
@@ -256,15 +261,12 @@ async function deliver(
     // the next one must not overtake it
     if (delivery.status === 'pending' || delivery.status === 'unknown') break;
   }
-  const untried = replies
-    .slice(deliveries.length)
-    .map(({ id }) => ({ id, status: 'pending' as const, untried: true }));
   const since = performance.now();
   const settled = await storage.settle(
     turn.device,
     turn.fence,
-    [...deliveries, ...untried],
-    lease.length(),
+    [...deliveries, ...replies.slice(deliveries.length).map(untried)],
+    hasTime(frame) ? lease.length() : 0,
   );
   if (settled === null) log('warn', 'settle_too_late', { device_id: turn.device });
   return settled?.turn == null ? null : { turn: settled.turn, since };
@@ -288,6 +290,7 @@ async function retryLater(
   return takeTurn(services, turn.device);
 }
 
-function hasTime(frame: Frame): boolean {
+/** Whether it is worth beginning on another turn. */
+export function hasTime(frame: Frame): boolean {
   return frame.endsAt - performance.now() > ENOUGH;
 }

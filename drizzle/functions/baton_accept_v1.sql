@@ -1,6 +1,7 @@
 -- ACCEPT: stores messages of any number of devices, each once, and takes the turns that are free.
--- p_messages: [{device_id} or {phone, user_id}, channel, account, external_id, content, metadata, sent_at]
--- Lock order: identities, state rows by device, new messages by key.
+-- p_messages: [{device_id} or {phone, user_id, dial, becomes: {phone, user_id}}, channel, account, external_id,
+--   content, metadata, sent_at, answer_within (seconds), turn: false, author: 'human', human_ttl (seconds), revokes]
+-- Lock order: identities, state rows by device, new messages by key, messages that were there.
 -- Planned once per connection, and always by index: planning each time took a third of the call, and for a list of
 -- unknown length the planner likes to read a whole table of a few thousand rows (1.8 ms in place of 0.05).
 CREATE OR REPLACE FUNCTION baton_accept_v1(
@@ -24,9 +25,13 @@ DECLARE
 BEGIN
   IF v_named THEN
     PERFORM baton_link_v1(p_messages);
+    v_of := baton_resolve_v1(p_messages);
+  ELSE
+    SELECT array_agg((m ->> 'device_id')::uuid ORDER BY ord) INTO v_of FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord);
   END IF;
-  v_of := baton_resolve_v1(p_messages);
   SELECT array_agg(q.d ORDER BY q.d) INTO v_devices FROM (SELECT DISTINCT d FROM unnest(v_of) d) q;
+  SELECT array_agg(baton_dedupe_key_v1(m ->> 'channel', m ->> 'account', m ->> 'external_id') ORDER BY ord) INTO v_keys
+  FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord);
 
   INSERT INTO conversation_states (device_id)
   SELECT d FROM unnest(v_devices) d WHERE NOT EXISTS (SELECT FROM conversation_states c WHERE c.device_id = d)
@@ -39,32 +44,7 @@ BEGIN
   END IF;
   v_now := baton_now_v1();
 
-  PERFORM baton_open_sessions_v1(v_devices, p_messages -> 0 ->> 'channel', p_session_ttl, v_now);
-  SELECT array_agg(baton_dedupe_key_v1(m ->> 'channel', m ->> 'account', m ->> 'external_id') ORDER BY ord) INTO v_keys
-  FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord);
-  -- ids are drawn in the order of arrival, before the rows are sorted by key
-  INSERT INTO chat_messages (id, device_id, session_id, role, content, metadata, channel, account, lane, external_id,
-    dedupe_key, request_id, address, status, sent_at, created_at)
-  OVERRIDING SYSTEM VALUE
-  SELECT n.id, n.device_id, c.session_id, 'user', n.content, coalesce(n.metadata, '{}'), n.channel, n.account, p_lane, n.external_id,
-    n.key, p_request, n.address, 'waiting',
-    CASE WHEN n.sent_at BETWEEN v_now - interval '30 days' AND v_now + interval '10 minutes' THEN n.sent_at ELSE v_now END, v_now
-  FROM (
-    SELECT nextval('chat_messages_id_seq') AS id, v_of[m.ord] AS device_id, v_keys[m.ord] AS key,
-      m.content, m.metadata, m.channel, m.account, m.external_id, m.sent_at,
-      -- a number that is known as somebody else's is no way to this sender
-      CASE WHEN v_named THEN jsonb_strip_nulls(jsonb_build_object('user_id', m.user_id, 'phone', (
-        SELECT p.value FROM channel_identities p
-        WHERE (p.channel, p.account, p.kind, p.value) = (m.channel, m.account, 'phone', m.phone) AND p.device_id = v_of[m.ord]))) END AS address
-    FROM ROWS FROM (jsonb_to_recordset(p_messages) AS
-        (content text, metadata jsonb, channel text, account text, external_id text, sent_at timestamptz, phone text, user_id text))
-      WITH ORDINALITY AS m (content, metadata, channel, account, external_id, sent_at, phone, user_id, ord)) n
-  JOIN conversation_states c ON c.device_id = n.device_id
-  ORDER BY n.key
-  ON CONFLICT DO NOTHING;
-
-  PERFORM baton_record_v1(c.device_id, v_now) FROM conversation_states c
-  WHERE c.device_id = ANY (v_devices) AND c.active_agent = 'human' AND c.lock_expires_at > v_now;
+  PERFORM baton_store_v1(p_messages, p_request, p_lane, p_session_ttl, v_of, v_keys, v_now);
   SELECT jsonb_object_agg(q.device_id, q.list) INTO v_results FROM (
     SELECT v_of[k.ord] AS device_id, jsonb_agg(jsonb_build_object(
       'index', k.ord - 1, 'id', m.id::text, 'message_id', m.external_id, 'session_id', m.session_id,
@@ -72,7 +52,11 @@ BEGIN
     FROM unnest(v_keys) WITH ORDINALITY AS k (key, ord) JOIN chat_messages m ON m.dedupe_key = k.key
     GROUP BY v_of[k.ord]) q;
 
-  FOREACH v_device IN ARRAY v_devices LOOP
+  FOR v_device IN
+    -- first the turns that an earlier try of this very call took
+    SELECT c.device_id FROM conversation_states c WHERE c.device_id = ANY (v_devices)
+    ORDER BY coalesce(c.turn_owner = p_request AND c.turn_expires_at > v_now, false) DESC, c.device_id
+  LOOP
     device_id := v_device;
     turn := NULL;
     IF v_taken < p_max_turns THEN

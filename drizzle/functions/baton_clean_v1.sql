@@ -34,13 +34,13 @@ BEGIN
     WITH doomed AS (
       SELECT m.id FROM chat_sessions c JOIN chat_messages m ON m.session_id = c.session_id
       WHERE c.last_activity <= v_old AND m.status NOT IN ('waiting', 'pending', 'sending', 'unknown')
-        AND (m.created_at <= v_keep OR m.role = 'assistant')
+        AND (m.created_at <= v_keep OR m.dedupe_key IS NULL)
       ORDER BY c.last_activity LIMIT p_batch FOR UPDATE OF m SKIP LOCKED)
     DELETE FROM chat_messages m USING doomed WHERE m.id = doomed.id;
     GET DIAGNOSTICS purged_messages = ROW_COUNT;
     WITH young AS (
       SELECT m.id FROM chat_sessions c JOIN chat_messages m ON m.session_id = c.session_id
-      WHERE c.last_activity <= v_old AND m.status NOT IN ('waiting', 'erased') AND m.role = 'user' AND m.created_at > v_keep
+      WHERE c.last_activity <= v_old AND m.status NOT IN ('waiting', 'erased') AND m.dedupe_key IS NOT NULL AND m.created_at > v_keep
       ORDER BY c.last_activity LIMIT p_batch FOR UPDATE OF m SKIP LOCKED)
     UPDATE chat_messages m SET content = '', metadata = '{}', address = NULL, status = 'erased', seq = NULL, external_id = NULL
     FROM young WHERE m.id = young.id;

@@ -91,7 +91,7 @@ BEGIN
         WHEN 'set' THEN
           PERFORM baton_move_lock_v1(p_device, p_commit -> 'lock' ->> 'agent', (p_commit -> 'lock' ->> 'ttl')::int, now);
         WHEN 'clear' THEN
-          IF s.active_agent IS NOT NULL THEN
+          IF s.active_agent IS NOT NULL AND s.lock_expires_at > now THEN
             PERFORM baton_move_lock_v1(p_device, NULL, NULL, now);
           END IF;
         WHEN 'renew' THEN
@@ -112,7 +112,7 @@ BEGIN
   lock := baton_lock_view_v1(s, now);
   SELECT jsonb_agg(jsonb_build_object('id', m.id::text, 'message_id', m.external_id) ORDER BY m.seq), min(m.session_id::text)::uuid INTO answered, session_id
   FROM chat_messages m WHERE m.id = ANY (v_answered);
-  SELECT jsonb_agg(baton_message_view_v1(m) || jsonb_build_object('attempts', m.attempts, 'address', coalesce(m.address, '{}')) ORDER BY m.seq) INTO replies
+  SELECT jsonb_agg(baton_reply_view_v1(m, now) ORDER BY m.seq) INTO replies
   FROM chat_messages m WHERE m.id = ANY (v_replies);
   deliver := s.turn_fence = p_fence AND s.turn_expires_at IS NOT NULL;
   IF NOT deliver THEN

@@ -1,5 +1,6 @@
--- NEXT: takes the free turns among these devices, at most p_max_turns, if something waits there in the lane.
--- One row per turn; where none was taken, one row with the clock alone.
+-- NEXT: takes the free turns among these devices, at most p_max_turns, if something waits there in the lane; first
+-- the ones that an earlier try of this very call took. One row per turn; where none was taken, one row with the
+-- clock alone.
 CREATE OR REPLACE FUNCTION baton_next_v1(
   p_devices uuid[], p_request text, p_lane text, p_max_turns int,
   p_lease_ms int, p_history int, p_max_attempts int, p_resend_ms int
@@ -7,16 +8,19 @@ CREATE OR REPLACE FUNCTION baton_next_v1(
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
+  -- to choose by; what decides is the clock read under the locks
+  v_start timestamptz := baton_now_v1();
   v_devices uuid[];
   v_device uuid;
   v_found boolean := false;
 BEGIN
-  SELECT array_agg(q.device_id ORDER BY q.device_id) INTO v_devices FROM (
+  SELECT array_agg(q.device_id) INTO v_devices FROM (
     SELECT c.device_id FROM conversation_states c
     WHERE c.device_id = ANY (p_devices)
-      AND (c.turn_expires_at IS NULL OR c.turn_expires_at <= clock_timestamp() OR c.turn_owner = p_request)
+      AND (c.turn_expires_at IS NULL OR c.turn_expires_at <= v_start OR c.turn_owner = p_request)
       AND EXISTS (SELECT FROM chat_messages m WHERE m.device_id = c.device_id AND m.lane = p_lane AND m.status = 'waiting')
-    ORDER BY c.device_id LIMIT p_max_turns FOR UPDATE) q;
+    ORDER BY coalesce(c.turn_owner = p_request AND c.turn_expires_at > v_start, false) DESC, c.device_id LIMIT p_max_turns) q;
+  PERFORM FROM conversation_states c WHERE c.device_id = ANY (v_devices) ORDER BY c.device_id FOR UPDATE;
   now := baton_now_v1();
   FOREACH v_device IN ARRAY coalesce(v_devices, '{}') LOOP
     turn := baton_take_v1(v_device, p_request, p_lane, p_lease_ms, p_history, p_max_attempts, p_resend_ms, now);

@@ -1,5 +1,6 @@
--- SETTLE: what became of the replies the turn had to send, then the turn's end, or the next one if more waits.
--- p_results: [{id, status, external_id?, error?, retry_ms?, untried?}]; outcome: settled or lost.
+-- SETTLE: what became of the replies the turn had to send, then the turn's end, or the next one if more waits and
+-- p_lease_ms is not 0. p_results: [{id, status, external_id?, error?, retry_ms?, untried?}]; outcome: settled or lost.
+-- One that comes too late may still say what nobody else knows: that the channel took a reply, or never will.
 CREATE OR REPLACE FUNCTION baton_settle_v1(
   p_device uuid, p_fence bigint, p_results jsonb, p_lease_ms int, p_history int, p_max_attempts int, p_resend_ms int
 ) RETURNS TABLE (outcome text, now timestamptz, turn jsonb)
@@ -23,11 +24,16 @@ BEGIN
     WHERE m.device_id = p_device AND m.status = 'sending';
     UPDATE conversation_states c SET turn_expires_at = NULL, updated_at = now WHERE c.device_id = p_device;
   ELSIF NOT coalesce(s.turn_owner = 'after:' || p_fence OR (s.turn_fence = p_fence AND s.committed_fence = p_fence), false) THEN
+    UPDATE chat_messages m SET external_id = coalesce(m.external_id, r.external_id), error = r.error, status = r.status
+    FROM jsonb_to_recordset(p_results) AS r (id bigint, status text, external_id text, error text)
+    WHERE m.id = r.id AND m.device_id = p_device AND m.status = 'unknown' AND r.status IN ('sent', 'failed');
     outcome := 'lost';
     RETURN NEXT;
     RETURN;
   END IF;
   outcome := 'settled';
-  turn := baton_take_v1(p_device, 'after:' || p_fence, 'builtin', p_lease_ms, p_history, p_max_attempts, p_resend_ms, now);
+  IF p_lease_ms > 0 THEN
+    turn := baton_take_v1(p_device, 'after:' || p_fence, 'builtin', p_lease_ms, p_history, p_max_attempts, p_resend_ms, now);
+  END IF;
   RETURN NEXT;
 END $$;

@@ -29,18 +29,26 @@ BEGIN
   -- replies first, and only from the head of the queue: none may overtake an earlier one
   IF p_lane = 'builtin' THEN
     SELECT array_agg(q.id) INTO v_send FROM (
-      SELECT m.id, bool_and(m.claim_expires_at <= p_now) OVER (ORDER BY m.seq) AS due
-      FROM chat_messages m WHERE m.device_id = p_device AND m.status IN ('pending', 'sending', 'unknown')) q
+      SELECT m.id, bool_and(m.claim_expires_at <= p_now AND (m.channel, m.account) = (h.channel, h.account)) OVER (ORDER BY m.seq) AS due
+      FROM chat_messages m,
+        (SELECT u.channel, u.account FROM chat_messages u
+         WHERE u.device_id = p_device AND u.status IN ('pending', 'sending', 'unknown') ORDER BY u.seq LIMIT 1) h
+      WHERE m.device_id = p_device AND m.status IN ('pending', 'sending', 'unknown')
+      ORDER BY m.seq LIMIT 100) q
     WHERE q.due;
   END IF;
   IF v_send IS NULL THEN
-    SELECT array_agg(q.id) INTO v_ids FROM (
-      SELECT m.id FROM chat_messages m,
-        (SELECT w.session_id, w.channel, w.account FROM chat_messages w
-         WHERE w.device_id = p_device AND w.lane = p_lane AND w.status = 'waiting' ORDER BY w.id LIMIT 1) f
-      WHERE m.device_id = p_device AND m.lane = p_lane AND m.status = 'waiting'
-        AND (m.session_id, m.channel, m.account) = (f.session_id, f.channel, f.account)
-      ORDER BY m.id LIMIT 100) q;
+    -- the oldest that fit into 4 MiB, and one in any case: the whole turn is one jsonb value, which ends at 256 MB
+    SELECT array_agg(b.id) INTO v_ids FROM (
+      SELECT q.id, row_number() OVER w = 1 OR sum(q.bytes) OVER w <= 4194304 AS fits FROM (
+        SELECT m.id, baton_message_bytes_v1(m) AS bytes FROM chat_messages m,
+          (SELECT w.session_id, w.channel, w.account FROM chat_messages w
+           WHERE w.device_id = p_device AND w.lane = p_lane AND w.status = 'waiting' ORDER BY w.id LIMIT 1) f
+        WHERE m.device_id = p_device AND m.lane = p_lane AND m.status = 'waiting'
+          AND (m.session_id, m.channel, m.account) = (f.session_id, f.channel, f.account)
+        ORDER BY m.id LIMIT 100) q
+      WINDOW w AS (ORDER BY q.id)) b
+    WHERE b.fits;
     IF v_ids IS NULL THEN
       RETURN NULL;
     END IF;

@@ -12,15 +12,18 @@ BEGIN
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device;
   IF s.committed_fence = s.turn_fence THEN
     SELECT * INTO v_first FROM chat_messages m WHERE m.device_id = p_device AND m.status = 'sending' ORDER BY m.seq LIMIT 1;
-    SELECT jsonb_agg(baton_message_view_v1(m) || jsonb_build_object('attempts', m.attempts, 'address', coalesce(m.address, '{}')) ORDER BY m.seq) INTO v_replies
+    SELECT jsonb_agg(baton_reply_view_v1(m, p_now) ORDER BY m.seq) INTO v_replies
     FROM chat_messages m WHERE m.device_id = p_device AND m.status = 'sending';
   ELSE
     SELECT * INTO v_first FROM chat_messages m WHERE m.id = ANY (s.handed) AND m.status = 'waiting' ORDER BY m.id LIMIT 1;
     SELECT jsonb_agg(baton_message_view_v1(m) ORDER BY m.sent_at, m.id) INTO v_messages
     FROM chat_messages m WHERE m.id = ANY (s.handed) AND m.status = 'waiting';
-    SELECT jsonb_agg(q.view ORDER BY q.seq) INTO v_history FROM (
-      SELECT m.seq, baton_message_view_v1(m) AS view FROM chat_messages m
-      WHERE m.session_id = v_first.session_id AND m.lane = v_first.lane AND m.seq IS NOT NULL ORDER BY m.seq DESC LIMIT p_history) q;
+    -- the newest that fit into 4 MiB: a jsonb value ends at 256 MB, and somebody has to carry it
+    SELECT jsonb_agg(baton_message_view_v1(h.m) ORDER BY (h.m).seq) INTO v_history FROM (
+      SELECT q.m, sum(baton_message_bytes_v1(q.m)) OVER (ORDER BY (q.m).seq DESC) AS bytes FROM (
+        SELECT m FROM chat_messages m
+        WHERE m.session_id = v_first.session_id AND m.lane = v_first.lane AND m.seq IS NOT NULL ORDER BY m.seq DESC LIMIT p_history) q) h
+    WHERE h.bytes <= 4194304;
   END IF;
   RETURN jsonb_build_object(
     'device_id', p_device,

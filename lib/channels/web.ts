@@ -1,11 +1,11 @@
 import { defineAgent } from '../agents/agent.ts';
-import { type Outcome, runAgents } from '../agents/run.ts';
+import { runAgents } from '../agents/run.ts';
 import { ask, type QuestionAnswer } from '../await-answer.ts';
 import { BatonError } from '../errors.ts';
 import { assertStorable, type JsonObject, storableText } from '../json.ts';
 import { log } from '../log.ts';
-import type { DeviceId, Fence } from '../storage/storage.ts';
-import type { Frame, TurnServices } from '../turn.ts';
+import type { AcceptedDevice, DeviceId, Fence } from '../storage/storage.ts';
+import { type Frame, receive, type TurnServices } from '../turn.ts';
 
 /** The channel's name in rows and logs. */
 const WEB = 'web';
@@ -31,7 +31,7 @@ export type WebAnswer =
   /** Somebody else holds the turn for longer than the caller waits; the message is stored. */
   | { kind: 'queued'; messageId: string };
 
-/** A message from a web page or an app, answered in the response. @throws as `ask` */
+/** A message from a web page or an app, answered in the response. @throws as `receive` and `ask` */
 export async function chat(
   services: TurnServices,
   device: DeviceId,
@@ -51,31 +51,22 @@ export async function chat(
     metadata,
     sentAt: null,
   };
+  const since = performance.now();
+  let accepted: AcceptedDevice | undefined;
   try {
-    const answer = await ask(
-      services,
-      { device, channel: WEB, messageId: id, message },
-      frame,
-      keep,
-    );
-    return answer === null
-      ? { kind: 'queued', messageId: id }
-      : { kind: 'answered', messageId: id, persisted: true, ...answer };
+    [accepted] = await receive(services, [message], frame);
   } catch (error) {
+    // only here is it sure that nobody else answers: once it is stored, it will be
     const isAway = error instanceof BatonError && error.code === 'storage_unavailable';
     if (!isAway || !services.config.statelessFallback) throw error;
-    log('warn', 'answered_without_storage', { device_id: device });
-    const outcome = await answerAlone(services, device, content);
-    const replies = outcome.replies.map((reply) => ({ ...reply, inReplyTo: [id] }));
-    return {
-      kind: 'answered',
-      messageId: id,
-      persisted: false,
-      sessionId: null,
-      activeAgent: null,
-      replies,
-    };
+    return answerAlone(services, device, id, content);
   }
+  if (accepted === undefined) throw new Error('ACCEPT lost a message');
+  const question = { device, channel: WEB, messageId: id, accepted, since };
+  const answer = await ask(services, question, frame, keep);
+  return answer === null
+    ? { kind: 'queued', messageId: id }
+    : { kind: 'answered', messageId: id, persisted: true, ...answer };
 }
 
 /** Stands in for everybody the manager would hand over to: what they ask for, nobody could remember. */
@@ -87,12 +78,14 @@ const away = defineAgent({
   },
 });
 
-/** The manager on its own: it knows nothing of before. */
+/** The manager on its own: it knows nothing of before, and nobody will remember. */
 async function answerAlone(
   { registry, config }: TurnServices,
   device: DeviceId,
+  id: string,
   content: string,
-): Promise<Outcome> {
+): Promise<WebAnswer> {
+  log('warn', 'answered_without_storage', { device_id: device });
   const now = new Date();
   const alone = { ...registry, find: () => away };
   const turn = {
@@ -121,10 +114,18 @@ async function answerAlone(
     history: [],
     replies: [],
   };
-  return runAgents(
+  const { replies } = await runAgents(
     turn,
     alone,
     config.defaultSessionTtl,
     AbortSignal.timeout(config.turnLease * 1_000),
   );
+  return {
+    kind: 'answered',
+    messageId: id,
+    persisted: false,
+    sessionId: null,
+    activeAgent: null,
+    replies: replies.map((reply) => ({ ...reply, inReplyTo: [id] })),
+  };
 }

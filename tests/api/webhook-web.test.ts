@@ -193,6 +193,30 @@ describe('503 storage_unavailable', () => {
     api.wire.resume();
     expect(await ask(randomUUID(), 'hello')).toMatchObject({ persisted: true });
   });
+
+  it('also with STATELESS_FALLBACK once the message is stored: somebody will answer it, and twice is wrong', async () => {
+    let answers = 0;
+    const agent = defineAgent({
+      key: 'manager',
+      description: 'Loses the database at its first answer',
+      answer(turn) {
+        if (answers++ === 0) api.wire.cut();
+        turn.reply('the answer');
+      },
+    });
+    api = await startApi(
+      { STATELESS_FALLBACK: 'true', TURN_LEASE: '1' },
+      { registry: createRegistry([], agent) },
+    );
+    const device = randomUUID();
+    const asked = { message: 'hello', message_id: 'm1' };
+    const broken = await within(20, 'the refusal', post(device, asked));
+    expectProblem(broken, 503, 'storage_unavailable');
+    expect(answers).toBe(1);
+    api.wire.resume();
+    const again = await ask(device, 'hello', { message_id: 'm1' });
+    expect(again).toMatchObject({ persisted: true, replies: [{ content: 'the answer' }] });
+  });
 });
 
 describe('400', () => {

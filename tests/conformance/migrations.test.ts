@@ -146,10 +146,11 @@ describe('a fresh migration', () => {
       generateDrizzleJson({}),
       generateDrizzleJson(schema),
     );
-    // the generated column needs the search configuration, which no schema can say
-    const search = await readFile(join(folder, '0000_search.sql'), 'utf8');
+    // the generated column needs the search configuration and a function, which no schema can say
+    const configuration = await readFile(join(folder, '0000_search.sql'), 'utf8');
+    const vector = await readFile(join(folder, 'functions/baton_search_vector_v1.sql'), 'utf8');
     await using(createEmptyDatabase, async (url) => {
-      await runOn(url, search, ...statements);
+      await runOn(url, configuration, vector, ...statements);
       const fromSchema = await describeTables(url);
       expect(await describeTables(migrated.url)).toEqual(fromSchema);
       expect(fromSchema.length).toBeGreaterThan(90);

@@ -183,6 +183,7 @@ describe('recover', () => {
     createdAt: noon,
     attempts: 1,
     address: {},
+    inWindow: true,
   });
 
   const committed: CommitResult = {
@@ -231,10 +232,20 @@ describe('recover', () => {
     expect(storage.recover).not.toHaveBeenCalled();
   });
 
-  it('gives a turn back that it has no time to answer', async () => {
-    const storage = storageWith([turnWith({ fence: '9' as Fence })]);
-    await recover(servicesOn(storage), frame(1_000));
-    expect(storage.giveBack.mock.calls.map(([, fence]) => fence)).toEqual(['9']);
+  it('gives back what it has no time left for: messages as waiting, replies as untried', async () => {
+    const waiting = turnWith({ fence: '8' as Fence });
+    const due = turnWith({ fence: '9' as Fence, messages: [], replies: [reply('a'), reply('b')] });
+    const storage = storageWith([waiting, due]);
+    storage.recover.mockImplementationOnce(() => {
+      vi.advanceTimersByTime(2_000);
+      return Promise.resolve({ now: noon, turns: [waiting, due] });
+    });
+    await recover(servicesOn(storage), frame(6_000));
+    expect(storage.recover).toHaveBeenCalledTimes(1);
+    expect(storage.giveBack.mock.calls.map(([, fence]) => fence)).toEqual(['8']);
     expect(storage.commit).not.toHaveBeenCalled();
+    const untried = ['a', 'b'].map((id) => ({ id, status: 'pending', untried: true }));
+    // a lease of 0 ms: no other turn is taken
+    expect(storage.settle.mock.calls.map((call) => call.slice(1))).toEqual([['9', untried, 0]]);
   });
 });

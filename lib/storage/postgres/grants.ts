@@ -1,7 +1,7 @@
 import { and, eq, isNotNull, sql } from 'drizzle-orm';
 import { conversationStates as states } from '../../../drizzle/schema.ts';
 import type { StorageLimits } from '../limits.ts';
-import type { DeviceId, IncomingMessage, Storage, Turn } from '../storage.ts';
+import { type DeviceId, HUMAN, type IncomingMessage, type Storage, type Turn } from '../storage.ts';
 import { array, callOf, type Database, fence, lane, only, termsOf, turnTerms } from './database.ts';
 import { run } from './failures.ts';
 import { parseAccepted, parseLock, parseTurn } from './rows.ts';
@@ -58,24 +58,33 @@ function prepare(db: Database) {
   };
 }
 
-const toRow = ({
-  sender,
-  channel,
-  account,
-  externalId,
-  content,
-  metadata,
-  sentAt,
-}: IncomingMessage) => ({
-  ...('device' in sender
-    ? { device_id: sender.device }
-    : { phone: sender.phone ?? undefined, user_id: sender.userId ?? undefined }),
-  channel,
-  account,
-  external_id: externalId,
-  content,
-  metadata,
-  sent_at: sentAt,
+function toSender(sender: IncomingMessage['sender']) {
+  if ('device' in sender) return { device_id: sender.device };
+  const { phone, userId, dial } = sender;
+  return { phone: phone ?? undefined, user_id: userId ?? undefined, dial };
+}
+
+const toRow = (message: IncomingMessage) => ({
+  ...toSender(message.sender),
+  channel: message.channel,
+  account: message.account,
+  external_id: message.externalId,
+  content: message.content,
+  metadata: message.metadata,
+  sent_at: message.sentAt,
+  answer_within: message.answerWithin,
+  turn: message.turn,
+  ...(message.byHuman !== undefined && {
+    author: HUMAN,
+    human_ttl: message.byHuman.ttlSeconds ?? undefined,
+  }),
+  ...(message.becomes !== undefined && {
+    becomes: {
+      phone: message.becomes.phone ?? undefined,
+      user_id: message.becomes.userId ?? undefined,
+    },
+  }),
+  revokes: message.revokes,
 });
 
 function toTurns(rows: { now: string; turn: unknown }[]): { now: Date; turns: Turn[] } {

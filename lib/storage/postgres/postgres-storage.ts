@@ -8,6 +8,7 @@ import { run } from './failures.ts';
 import { grantOperations } from './grants.ts';
 import { lockOperations } from './locks.ts';
 import { stateOperations } from './states.ts';
+import { statusOperations } from './statuses.ts';
 
 /**
  * Baton on PostgreSQL 15 or later, one set of statements for every driver. Each is prepared once per database
@@ -20,6 +21,7 @@ export function createPostgresStorage(db: Database, limits: StorageLimits): Stor
     ...stateOperations(db, limits),
     ...grantOperations(db, limits),
     ...commitOperations(db, limits),
+    ...statusOperations(db, limits),
     ...answerOperations(db),
     ...upkeepOperations(db, limits),
   };

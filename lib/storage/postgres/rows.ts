@@ -73,11 +73,13 @@ const outgoing = z.pipe(
     ...messageFields,
     attempts: z.number(),
     address: z.record(z.string(), z.string()),
+    in_window: z.optional(z.nullable(z.boolean())),
   }),
   z.transform((row): OutgoingReply => ({
     ...toMessage(row),
     attempts: row.attempts,
     address: row.address,
+    inWindow: row.in_window ?? true,
   })),
 );
 const answering = z.pipe(

@@ -1,0 +1,66 @@
+-- Stores the messages of an ACCEPT whose keys nobody has used: message i is for device p_of[i] and has the key
+-- p_keys[i]. The caller holds the devices' state rows and has read the clock after that.
+CREATE OR REPLACE FUNCTION baton_store_v1(
+  p_messages jsonb, p_request text, p_lane text, p_session_ttl int, p_of uuid[], p_keys bytea[], p_now timestamptz
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  v_new int[];
+  v_noted bigint[];
+  m record;
+BEGIN
+  SELECT array_agg(k.ord) INTO v_new FROM unnest(p_keys) WITH ORDINALITY AS k (key, ord)
+  WHERE NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = k.key);
+  IF v_new IS NOT NULL THEN
+    -- a redelivery is no sign of life: only a device with something new has its session opened or prolonged
+    PERFORM baton_open_sessions_v1(
+      (SELECT array_agg(DISTINCT p_of[i]) FROM unnest(v_new) i), p_messages -> 0 ->> 'channel', p_session_ttl, p_now);
+    -- ids are drawn in the order of arrival, before the rows are sorted by key
+    WITH stored AS (
+      INSERT INTO chat_messages (id, device_id, session_id, role, content, metadata, agent, channel, account, lane, external_id,
+        dedupe_key, request_id, address, status, sent_at, created_at)
+      OVERRIDING SYSTEM VALUE
+      SELECT n.id, n.device_id, c.session_id, CASE WHEN n.author IS NULL THEN 'user' ELSE 'assistant' END, n.content, coalesce(n.metadata, '{}'),
+        n.author, n.channel, n.account, p_lane, n.external_id, n.key, p_request, n.address,
+        CASE WHEN n.turn AND n.author IS NULL AND (n.answer_within IS NULL OR n.plausible > p_now - n.answer_within * interval '1 s')
+          THEN 'waiting' ELSE 'noted' END,
+        n.plausible, p_now
+      FROM (
+        SELECT nextval('chat_messages_id_seq') AS id, p_of[r.ord] AS device_id, p_keys[r.ord] AS key,
+          r.content, r.metadata, r.channel, r.account, r.external_id, r.author, coalesce(r.turn, true) AS turn, r.answer_within,
+          CASE WHEN r.sent_at BETWEEN p_now - interval '30 days' AND p_now + interval '10 minutes' THEN r.sent_at ELSE p_now END AS plausible,
+          -- a number that is known as somebody else's is no way to this sender
+          CASE WHEN coalesce(r.phone, r.user_id) IS NOT NULL THEN jsonb_strip_nulls(jsonb_build_object('user_id', r.user_id, 'phone',
+            CASE WHEN baton_identity_v1(r.channel, r.account, 'phone', r.phone) = p_of[r.ord] THEN coalesce(r.dial, r.phone) END)) END AS address
+        FROM ROWS FROM (jsonb_to_recordset(p_messages) AS (content text, metadata jsonb, channel text, account text, external_id text,
+            sent_at timestamptz, phone text, user_id text, dial text, turn boolean, author text, answer_within int))
+          WITH ORDINALITY AS r (content, metadata, channel, account, external_id, sent_at, phone, user_id, dial, turn, author, answer_within, ord)
+        WHERE r.ord = ANY (v_new)) n
+      JOIN conversation_states c ON c.device_id = n.device_id
+      ORDER BY n.key
+      ON CONFLICT DO NOTHING
+      RETURNING id, status)
+    SELECT array_agg(stored.id) FILTER (WHERE stored.status = 'noted') INTO v_noted FROM stored;
+    IF v_noted IS NOT NULL THEN
+      PERFORM baton_enter_v1(q.device_id, q.ids, NULL, p_now) FROM (
+        SELECT c.device_id, array_agg(c.id) AS ids FROM chat_messages c WHERE c.id = ANY (v_noted) GROUP BY c.device_id) q;
+    END IF;
+    FOR m IN
+      -- what a person has said for the business holds the conversation; what somebody took back is marked
+      SELECT p_of[e.ord] AS device_id, e.channel, e.account, e.revokes,
+        CASE WHEN e.answer_within IS NULL OR coalesce(e.sent_at, p_now) > p_now - e.answer_within * interval '1 s' THEN e.human_ttl END AS human_ttl
+      FROM ROWS FROM (jsonb_to_recordset(p_messages) AS
+          (channel text, account text, revokes text, human_ttl int, answer_within int, sent_at timestamptz))
+        WITH ORDINALITY AS e (channel, account, revokes, human_ttl, answer_within, sent_at, ord)
+      WHERE e.ord = ANY (v_new) AND (e.revokes IS NOT NULL OR e.human_ttl IS NOT NULL)
+    LOOP
+      PERFORM baton_move_lock_v1(m.device_id, 'human', m.human_ttl, p_now) FROM conversation_states c
+      WHERE c.device_id = m.device_id AND m.human_ttl IS NOT NULL
+        -- an operator's longer hold is not cut short
+        AND NOT coalesce(c.active_agent = 'human' AND c.lock_expires_at > p_now + m.human_ttl * interval '1 s', false);
+      UPDATE chat_messages c SET metadata = c.metadata || '{"deleted": true}'
+      WHERE c.dedupe_key = baton_dedupe_key_v1(m.channel, m.account, m.revokes) AND c.device_id = m.device_id;
+    END LOOP;
+  END IF;
+  PERFORM baton_record_v1(c.device_id, p_now) FROM conversation_states c
+  WHERE c.device_id = ANY (p_of) AND c.active_agent = 'human' AND c.lock_expires_at > p_now;
+END $$;

@@ -1,0 +1,116 @@
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openPg } from '../../lib/storage/postgres/pg.ts';
+import { commit, commitOf, limits, message, newDevice, take, terms } from '../support/storage.ts';
+import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+
+/** What only PostgreSQL can get wrong: plans made before there was anything to plan for, limits of its types. */
+describe('large tables', () => {
+  let database: TestDatabase;
+  let client: pg.Client;
+  beforeAll(async () => {
+    database = await createDatabase();
+    client = new pg.Client({ connectionString: database.url });
+    await client.connect();
+  });
+  afterAll(async () => {
+    await client.end();
+    await database.drop();
+  });
+
+  /** Blocks of a table read by index and by scan since the last call. */
+  const scans = async (table: string): Promise<number> => {
+    await client.query('SELECT pg_stat_clear_snapshot()');
+    const { rows } = await client.query<{ rows: string }>(
+      'SELECT seq_tup_read AS rows FROM pg_stat_user_tables WHERE relname = $1',
+      [table],
+    );
+    return Number(rows[0]?.rows);
+  };
+
+  it('of identities that were never analysed are probed, never read, by a call planned when they were empty', async () => {
+    const { storage, close } = openPg(database.url, limits, 1);
+    const batch = (from: number) =>
+      Array.from({ length: 200 }, (_, i) =>
+        message(newDevice(), {
+          sender: { phone: `9${from + i}`, userId: `U${from + i}` },
+          channel: 'whatsapp',
+          account: 'n',
+        }),
+      );
+    await storage.accept(batch(0), terms({ maxTurns: 0 }));
+    await client.query('ALTER TABLE channel_identities SET (autovacuum_enabled = off)');
+    await client.query(
+      `INSERT INTO channel_identities (channel, account, kind, value, device_id)
+       SELECT 'whatsapp', 'n', kind, kind || g, gen_random_uuid() FROM generate_series(1, 50000) g, unnest('{phone,user_id}'::text[]) kind`,
+    );
+    // statistics reach the view when the backend that gathered them is idle or gone
+    await storage.accept(batch(1_000), terms({ maxTurns: 0 }));
+    await close();
+    expect(await scans('channel_identities')).toBeLessThan(50_000);
+  });
+
+  it('a long text of many different words is stored, found by its first words, and costs its neighbours nothing', async () => {
+    const { storage, close } = openPg(database.url, limits, 1);
+    const device = newDevice();
+    const words = Array.from({ length: 60_000 }, (_, i) =>
+      String.fromCodePoint(0x20000 + (i % 40_000), 0x4e00 + (i % 20_000)),
+    );
+    const content = `beginning ${words.join(' ')}`;
+    const accepted = await storage.accept(
+      [message(device, { content }), message(device, { content: 'neighbour' })],
+      terms(),
+    );
+    expect(accepted[0]?.turn?.messages.map((one) => one.content.length)).toEqual([
+      content.length,
+      'neighbour'.length,
+    ]);
+    const { rows } = await client.query(
+      "SELECT 1 FROM chat_messages WHERE device_id = $1 AND search @@ to_tsquery('baton_search', 'beginning')",
+      [device],
+    );
+    expect(rows).toHaveLength(1);
+    await close();
+  });
+
+  it('recovery reads as far as it takes turns, not the whole backlog', async () => {
+    const { storage, close } = openPg(database.url, limits, 1);
+    await client.query(
+      `INSERT INTO conversation_states (device_id) SELECT md5(g::text)::uuid FROM generate_series(1, 20000) g`,
+    );
+    await client.query(
+      `INSERT INTO chat_messages (device_id, session_id, role, content, channel, account, lane, status, sent_at, created_at)
+       SELECT md5(g::text)::uuid, md5(g::text)::uuid, 'user', 'x', 'web', 'a', 'builtin', 'waiting', now(), now() FROM generate_series(1, 20000) g`,
+    );
+    const before = await client.query<{ read: string }>(
+      "SELECT sum(idx_tup_fetch) AS read FROM pg_stat_user_tables WHERE relname IN ('chat_messages', 'conversation_states')",
+    );
+    const { turns } = await storage.recover(terms({ maxTurns: 4 }));
+    expect(turns).toHaveLength(4);
+    await close();
+    await client.query('SELECT pg_stat_clear_snapshot()');
+    const after = await client.query<{ read: string }>(
+      "SELECT sum(idx_tup_fetch) AS read FROM pg_stat_user_tables WHERE relname IN ('chat_messages', 'conversation_states')",
+    );
+    expect(Number(after.rows[0]?.read) - Number(before.rows[0]?.read)).toBeLessThan(5_000);
+  });
+
+  it('ten thousand waiting messages enter the history in one short call when a person takes over', async () => {
+    const { storage, close } = openPg(database.url, limits, 1);
+    const device = newDevice();
+    const turn = await take(storage, device);
+    await commit(storage, turn, commitOf('x'));
+    await client.query(
+      `INSERT INTO chat_messages (device_id, session_id, role, content, channel, account, lane, status, sent_at, created_at)
+       SELECT $1, $2, 'user', g::text, 'web', 'a', 'builtin', 'waiting', now() + g * interval '1 ms', now() FROM generate_series(1, 10000) g`,
+      [device, turn.sessionId],
+    );
+    await storage.setLock(device, { agent: 'human', ttlSeconds: 60 }, { kind: 'none' });
+    const { rows } = await client.query(
+      "SELECT count(*)::int AS n, min(seq)::int AS first, max(seq)::int AS last, bool_and(seq = content::int + 2) AS ordered FROM chat_messages WHERE device_id = $1 AND status = 'recorded'",
+      [device],
+    );
+    expect(rows).toEqual([{ n: 10_000, first: 3, last: 10_002, ordered: true }]);
+    await close();
+  });
+});
