@@ -18,5 +18,6 @@ ALTER TABLE "chat_messages" ADD COLUMN "search" "tsvector" GENERATED ALWAYS AS (
 -- it went with the column
 CREATE INDEX "chat_messages_search" ON "chat_messages" USING gin ("search");--> statement-breakpoint
 CREATE INDEX "chat_messages_fallen" ON "chat_messages" USING btree ("id") WHERE "chat_messages"."status" = 'waiting' and "chat_messages"."lane" = 'builtin';--> statement-breakpoint
+CREATE INDEX "chat_messages_failed" ON "chat_messages" USING btree ("id") WHERE "chat_messages"."status" = 'failed' and "chat_messages"."role" = 'user';--> statement-breakpoint
 CREATE INDEX "chat_messages_due" ON "chat_messages" USING btree ("status","claim_expires_at") WHERE "chat_messages"."status" in ('pending', 'sending', 'unknown');--> statement-breakpoint
 CREATE INDEX "chat_messages_sent" ON "chat_messages" USING btree ("channel","account","external_id") WHERE "chat_messages"."role" = 'assistant' and "chat_messages"."external_id" is not null;

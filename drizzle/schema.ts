@@ -171,6 +171,10 @@ export const chatMessages = pgTable(
     index('chat_messages_fallen')
       .on(table.id)
       .where(sql`${table.status} = 'waiting' and ${table.lane} = 'builtin'`),
+    // what was set aside
+    index('chat_messages_failed')
+      .on(table.id)
+      .where(sql`${table.status} = 'failed' and ${table.role} = 'user'`),
     // replies that are not out yet
     index('chat_messages_due')
       .on(table.status, table.claimExpiresAt)

@@ -235,6 +235,17 @@ export interface Answer extends Timed {
   free: boolean;
 }
 
+/** A message that was set aside, its turn having failed MAX_ATTEMPTS times. */
+export interface FailedMessage extends Message {
+  device: DeviceId;
+  sessionId: string;
+  channel: string;
+  lane: Lane;
+  attempts: number;
+  /** An error's name or code. */
+  error: string | null;
+}
+
 export interface CleanUp extends Timed {
   expiredLocks: number;
   expiredSessions: number;

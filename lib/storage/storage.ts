@@ -7,6 +7,7 @@ import type {
   CommitResult,
   Delivery,
   DeviceId,
+  FailedMessage,
   Fence,
   Guard,
   Guarded,
@@ -96,6 +97,22 @@ export interface Storage {
   noteStatuses(channel: string, statuses: ReplyStatus[]): Promise<Timed & { known: number }>;
   /** What became of a message, and the replies to it. */
   readAnswer(device: DeviceId, channel: string, messageId: string): Promise<Answer>;
+
+  /**
+   * Messages that were set aside, of one device or (null) of all, oldest first.
+   *
+   * @param after id of the last one seen; null: from the beginning
+   */
+  listFailed(
+    device: DeviceId | null,
+    after: string | null,
+    limit: number,
+  ): Promise<Timed & { messages: FailedMessage[] }>;
+  /** Lets them wait again with all their tries, at most `limit`; `more`: others are left. */
+  retryFailed(
+    device: DeviceId | null,
+    limit: number,
+  ): Promise<Timed & { retried: number; more: boolean }>;
 
   /** One batch of clean-up. Never a live row; two may run at once. */
   cleanUp(batch: number): Promise<CleanUp>;

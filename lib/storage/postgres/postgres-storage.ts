@@ -4,6 +4,7 @@ import type { Storage } from '../storage.ts';
 import { answerOperations } from './answers.ts';
 import { commitOperations } from './commits.ts';
 import { clock, clockNow, type Database, only } from './database.ts';
+import { failedOperations } from './failed.ts';
 import { run } from './failures.ts';
 import { grantOperations } from './grants.ts';
 import { lockOperations } from './locks.ts';
@@ -23,6 +24,7 @@ export function createPostgresStorage(db: Database, limits: StorageLimits): Stor
     ...commitOperations(db, limits),
     ...statusOperations(db, limits),
     ...answerOperations(db),
+    ...failedOperations(db),
     ...upkeepOperations(db, limits),
   };
 }
