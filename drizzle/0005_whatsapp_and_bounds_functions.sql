@@ -3,8 +3,11 @@
 SET LOCAL check_function_bodies = off;
 --> statement-breakpoint
 -- ACCEPT: stores messages of any number of devices, each once, and takes the turns that are free.
--- p_messages: [{device_id} or {phone, user_id, dial, becomes: {phone, user_id}}, channel, account, external_id,
---   content, metadata, sent_at, answer_within (seconds), turn: false, author: 'human', human_ttl (seconds), revokes]
+-- p_messages: [{device_id} or {session_id} or {phone, user_id, dial, becomes: {phone, user_id}}, channel, account,
+--   external_id, content, metadata, sent_at, answer_within (seconds), turn: false, author: 'human', human_ttl
+--   (seconds), revokes]
+-- A message for a session that is over, complete or unknown is refused, and says why; of an unknown one nobody
+-- knows the device, and no row is returned.
 -- Lock order: identities, state rows by device, new messages by key, messages that were there.
 -- Planned once per connection, and always by index: planning each time took a third of the call, and for a list of
 -- unknown length the planner likes to read a whole table of a few thousand rows (1.8 ms in place of 0.05).
@@ -31,10 +34,13 @@ BEGIN
     PERFORM baton_link_v1(p_messages);
     v_of := baton_resolve_v1(p_messages);
   ELSE
-    SELECT array_agg((m ->> 'device_id')::uuid ORDER BY ord) INTO v_of FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord);
+    SELECT array_agg(coalesce((m ->> 'device_id')::uuid,
+      (SELECT t.device_id FROM chat_sessions t WHERE t.session_id = (m ->> 'session_id')::uuid)) ORDER BY ord) INTO v_of
+    FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord);
   END IF;
-  SELECT array_agg(q.d ORDER BY q.d) INTO v_devices FROM (SELECT DISTINCT d FROM unnest(v_of) d) q;
-  SELECT array_agg(baton_dedupe_key_v1(m ->> 'channel', m ->> 'account', m ->> 'external_id') ORDER BY ord) INTO v_keys
+  SELECT array_agg(q.d ORDER BY q.d) INTO v_devices FROM (SELECT DISTINCT d FROM unnest(v_of) d WHERE d IS NOT NULL) q;
+  -- a session's device is its account
+  SELECT array_agg(baton_dedupe_key_v1(m ->> 'channel', coalesce(m ->> 'account', v_of[ord]::text), m ->> 'external_id') ORDER BY ord) INTO v_keys
   FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord);
 
   INSERT INTO conversation_states (device_id)
@@ -50,10 +56,12 @@ BEGIN
 
   PERFORM baton_store_v1(p_messages, p_request, p_lane, p_session_ttl, v_of, v_keys, v_now);
   SELECT jsonb_object_agg(q.device_id, q.list) INTO v_results FROM (
-    SELECT v_of[k.ord] AS device_id, jsonb_agg(jsonb_build_object(
-      'index', k.ord - 1, 'id', m.id::text, 'message_id', m.external_id, 'session_id', m.session_id,
-      'status', m.status, 'duplicate', m.request_id IS DISTINCT FROM p_request) ORDER BY k.ord) AS list
-    FROM unnest(v_keys) WITH ORDINALITY AS k (key, ord) JOIN chat_messages m ON m.dedupe_key = k.key
+    SELECT v_of[k.ord] AS device_id, jsonb_agg(CASE WHEN m.id IS NULL
+      THEN jsonb_build_object('index', k.ord - 1, 'refused', baton_session_refusal_v1((p_messages -> (k.ord - 1)::int ->> 'session_id')::uuid, v_now))
+      ELSE jsonb_build_object('index', k.ord - 1, 'id', m.id::text, 'message_id', m.external_id, 'session_id', m.session_id,
+        'status', m.status, 'duplicate', m.request_id IS DISTINCT FROM p_request) END ORDER BY k.ord) AS list
+    FROM unnest(v_keys) WITH ORDINALITY AS k (key, ord) LEFT JOIN chat_messages m ON m.dedupe_key = k.key
+    WHERE v_of[k.ord] IS NOT NULL
     GROUP BY v_of[k.ord]) q;
 
   FOR v_device IN
@@ -508,6 +516,23 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- Every device gets a running chat session: the one it has, its life started anew, or a new one where that is
+-- over. The caller holds the state rows.
+CREATE OR REPLACE FUNCTION baton_open_sessions_v1(p_devices uuid[], p_channel text, p_session_ttl int, p_now timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  WITH opened AS (
+    UPDATE conversation_states s SET session_id = gen_random_uuid(), session_expires_at = p_now, updated_at = p_now
+    WHERE s.device_id = ANY (p_devices) AND (s.session_id IS NULL OR s.session_expires_at <= p_now)
+    RETURNING s.device_id, s.session_id)
+  INSERT INTO chat_sessions (session_id, device_id, channel, created_at, last_activity, expires_at)
+  SELECT o.session_id, o.device_id, p_channel, p_now, p_now, p_now FROM opened o;
+
+  PERFORM baton_touch_sessions_v1(
+    (SELECT array_agg(s.session_id) FROM conversation_states s WHERE s.device_id = ANY (p_devices)), p_session_ttl, p_now);
+END $$;
+
+--> statement-breakpoint
 -- A person holds the conversation: what waits enters the history at once and is never handed to code, not
 -- later either. The caller holds the device's state row.
 CREATE OR REPLACE FUNCTION baton_record_v1(p_device uuid, p_now timestamptz) RETURNS void
@@ -626,6 +651,18 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- Why a chat session takes no message at p_now: session_not_found (unknown, deleted or over), session_complete; null:
+-- it takes it. VOLATILE: it must see what the calling function has just written.
+CREATE OR REPLACE FUNCTION baton_session_refusal_v1(p_session uuid, p_now timestamptz) RETURNS text
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  t chat_sessions;
+BEGIN
+  SELECT * INTO t FROM chat_sessions c WHERE c.session_id = p_session;
+  RETURN CASE WHEN t.session_id IS NULL OR t.expires_at <= p_now THEN 'session_not_found' WHEN t.complete THEN 'session_complete' END;
+END $$;
+
+--> statement-breakpoint
 -- SETTLE: what became of the replies the turn had to send, then the turn's end, or the next one if more waits and
 -- p_lease_ms is not 0. p_results: [{id, status, external_id?, error?, retry_ms?, untried?}]; outcome: settled or lost.
 -- One that comes too late may still say what nobody else knows: that the channel took a reply, or never will.
@@ -674,35 +711,41 @@ CREATE OR REPLACE FUNCTION baton_store_v1(
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   v_new int[];
+  -- whose current session they are for, and the other sessions
+  v_devices uuid[];
+  v_sessions uuid[];
   v_noted bigint[];
   m record;
 BEGIN
-  SELECT array_agg(k.ord) INTO v_new FROM unnest(p_keys) WITH ORDINALITY AS k (key, ord)
-  WHERE NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = k.key);
+  SELECT array_agg(k.ord), array_agg(DISTINCT p_of[k.ord]) FILTER (WHERE k.session IS NULL), array_agg(DISTINCT k.session)
+  INTO v_new, v_devices, v_sessions
+  FROM (SELECT ord, p_keys[ord] AS key, (e.m ->> 'session_id')::uuid AS session FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)) k
+  WHERE p_of[k.ord] IS NOT NULL AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = k.key)
+    AND (k.session IS NULL OR baton_session_refusal_v1(k.session, p_now) IS NULL);
   IF v_new IS NOT NULL THEN
     -- a redelivery is no sign of life: only a device with something new has its session opened or prolonged
-    PERFORM baton_open_sessions_v1(
-      (SELECT array_agg(DISTINCT p_of[i]) FROM unnest(v_new) i), p_messages -> 0 ->> 'channel', p_session_ttl, p_now);
+    PERFORM baton_open_sessions_v1(v_devices, p_messages -> 0 ->> 'channel', p_session_ttl, p_now);
+    PERFORM baton_touch_sessions_v1(v_sessions, p_session_ttl, p_now);
     -- ids are drawn in the order of arrival, before the rows are sorted by key
     WITH stored AS (
       INSERT INTO chat_messages (id, device_id, session_id, role, content, metadata, agent, channel, account, lane, external_id,
         dedupe_key, request_id, address, status, sent_at, created_at)
       OVERRIDING SYSTEM VALUE
-      SELECT n.id, n.device_id, c.session_id, CASE WHEN n.author IS NULL THEN 'user' ELSE 'assistant' END, n.content, coalesce(n.metadata, '{}'),
-        n.author, n.channel, n.account, p_lane, n.external_id, n.key, p_request, n.address,
+      SELECT n.id, n.device_id, coalesce(n.session_id, c.session_id), CASE WHEN n.author IS NULL THEN 'user' ELSE 'assistant' END, n.content, coalesce(n.metadata, '{}'),
+        n.author, n.channel, coalesce(n.account, n.device_id::text), p_lane, n.external_id, n.key, p_request, n.address,
         CASE WHEN n.turn AND n.author IS NULL AND (n.answer_within IS NULL OR n.plausible > p_now - n.answer_within * interval '1 s')
           THEN 'waiting' ELSE 'noted' END,
         n.plausible, p_now
       FROM (
         SELECT nextval('chat_messages_id_seq') AS id, p_of[r.ord] AS device_id, p_keys[r.ord] AS key,
-          r.content, r.metadata, r.channel, r.account, r.external_id, r.author, coalesce(r.turn, true) AS turn, r.answer_within,
+          r.content, r.metadata, r.channel, r.account, r.session_id, r.external_id, r.author, coalesce(r.turn, true) AS turn, r.answer_within,
           CASE WHEN r.sent_at BETWEEN p_now - interval '30 days' AND p_now + interval '10 minutes' THEN r.sent_at ELSE p_now END AS plausible,
           -- a number that is known as somebody else's is no way to this sender
           CASE WHEN coalesce(r.phone, r.user_id) IS NOT NULL THEN jsonb_strip_nulls(jsonb_build_object('user_id', r.user_id, 'phone',
             CASE WHEN baton_identity_v1(r.channel, r.account, 'phone', r.phone) = p_of[r.ord] THEN coalesce(r.dial, r.phone) END)) END AS address
-        FROM ROWS FROM (jsonb_to_recordset(p_messages) AS (content text, metadata jsonb, channel text, account text, external_id text,
+        FROM ROWS FROM (jsonb_to_recordset(p_messages) AS (content text, metadata jsonb, channel text, account text, session_id uuid, external_id text,
             sent_at timestamptz, phone text, user_id text, dial text, turn boolean, author text, answer_within int))
-          WITH ORDINALITY AS r (content, metadata, channel, account, external_id, sent_at, phone, user_id, dial, turn, author, answer_within, ord)
+          WITH ORDINALITY AS r (content, metadata, channel, account, session_id, external_id, sent_at, phone, user_id, dial, turn, author, answer_within, ord)
         WHERE r.ord = ANY (v_new)) n
       JOIN conversation_states c ON c.device_id = n.device_id
       ORDER BY n.key
@@ -804,6 +847,20 @@ BEGIN
       claim_expires_at = p_now + p_lease_ms * interval '1 ms' WHERE m.id = ANY (v_send);
   END IF;
   RETURN baton_turn_view_v1(p_device, p_history, p_now);
+END $$;
+
+--> statement-breakpoint
+-- Starts the life of these chat sessions anew; where one is its device's current session, the device knows of it. The
+-- caller holds the state rows.
+CREATE OR REPLACE FUNCTION baton_touch_sessions_v1(p_sessions uuid[], p_session_ttl int, p_now timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  WITH touched AS (
+    UPDATE chat_sessions c SET last_activity = p_now, expires_at = p_now + coalesce(c.ttl, p_session_ttl) * interval '1 s'
+    WHERE c.session_id = ANY (p_sessions)
+    RETURNING c.device_id, c.session_id, c.expires_at)
+  UPDATE conversation_states s SET session_expires_at = t.expires_at, updated_at = p_now
+  FROM touched t WHERE s.device_id = t.device_id AND s.session_id = t.session_id;
 END $$;
 
 --> statement-breakpoint

@@ -1,6 +1,9 @@
 -- ACCEPT: stores messages of any number of devices, each once, and takes the turns that are free.
--- p_messages: [{device_id} or {phone, user_id, dial, becomes: {phone, user_id}}, channel, account, external_id,
---   content, metadata, sent_at, answer_within (seconds), turn: false, author: 'human', human_ttl (seconds), revokes]
+-- p_messages: [{device_id} or {session_id} or {phone, user_id, dial, becomes: {phone, user_id}}, channel, account,
+--   external_id, content, metadata, sent_at, answer_within (seconds), turn: false, author: 'human', human_ttl
+--   (seconds), revokes]
+-- A message for a session that is over, complete or unknown is refused, and says why; of an unknown one nobody
+-- knows the device, and no row is returned.
 -- Lock order: identities, state rows by device, new messages by key, messages that were there.
 -- Planned once per connection, and always by index: planning each time took a third of the call, and for a list of
 -- unknown length the planner likes to read a whole table of a few thousand rows (1.8 ms in place of 0.05).
@@ -27,10 +30,13 @@ BEGIN
     PERFORM baton_link_v1(p_messages);
     v_of := baton_resolve_v1(p_messages);
   ELSE
-    SELECT array_agg((m ->> 'device_id')::uuid ORDER BY ord) INTO v_of FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord);
+    SELECT array_agg(coalesce((m ->> 'device_id')::uuid,
+      (SELECT t.device_id FROM chat_sessions t WHERE t.session_id = (m ->> 'session_id')::uuid)) ORDER BY ord) INTO v_of
+    FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord);
   END IF;
-  SELECT array_agg(q.d ORDER BY q.d) INTO v_devices FROM (SELECT DISTINCT d FROM unnest(v_of) d) q;
-  SELECT array_agg(baton_dedupe_key_v1(m ->> 'channel', m ->> 'account', m ->> 'external_id') ORDER BY ord) INTO v_keys
+  SELECT array_agg(q.d ORDER BY q.d) INTO v_devices FROM (SELECT DISTINCT d FROM unnest(v_of) d WHERE d IS NOT NULL) q;
+  -- a session's device is its account
+  SELECT array_agg(baton_dedupe_key_v1(m ->> 'channel', coalesce(m ->> 'account', v_of[ord]::text), m ->> 'external_id') ORDER BY ord) INTO v_keys
   FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord);
 
   INSERT INTO conversation_states (device_id)
@@ -46,10 +52,12 @@ BEGIN
 
   PERFORM baton_store_v1(p_messages, p_request, p_lane, p_session_ttl, v_of, v_keys, v_now);
   SELECT jsonb_object_agg(q.device_id, q.list) INTO v_results FROM (
-    SELECT v_of[k.ord] AS device_id, jsonb_agg(jsonb_build_object(
-      'index', k.ord - 1, 'id', m.id::text, 'message_id', m.external_id, 'session_id', m.session_id,
-      'status', m.status, 'duplicate', m.request_id IS DISTINCT FROM p_request) ORDER BY k.ord) AS list
-    FROM unnest(v_keys) WITH ORDINALITY AS k (key, ord) JOIN chat_messages m ON m.dedupe_key = k.key
+    SELECT v_of[k.ord] AS device_id, jsonb_agg(CASE WHEN m.id IS NULL
+      THEN jsonb_build_object('index', k.ord - 1, 'refused', baton_session_refusal_v1((p_messages -> (k.ord - 1)::int ->> 'session_id')::uuid, v_now))
+      ELSE jsonb_build_object('index', k.ord - 1, 'id', m.id::text, 'message_id', m.external_id, 'session_id', m.session_id,
+        'status', m.status, 'duplicate', m.request_id IS DISTINCT FROM p_request) END ORDER BY k.ord) AS list
+    FROM unnest(v_keys) WITH ORDINALITY AS k (key, ord) LEFT JOIN chat_messages m ON m.dedupe_key = k.key
+    WHERE v_of[k.ord] IS NOT NULL
     GROUP BY v_of[k.ord]) q;
 
   FOR v_device IN

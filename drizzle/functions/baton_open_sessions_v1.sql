@@ -10,10 +10,6 @@ BEGIN
   INSERT INTO chat_sessions (session_id, device_id, channel, created_at, last_activity, expires_at)
   SELECT o.session_id, o.device_id, p_channel, p_now, p_now, p_now FROM opened o;
 
-  WITH touched AS (
-    UPDATE chat_sessions c SET last_activity = p_now, expires_at = p_now + coalesce(c.ttl, p_session_ttl) * interval '1 s'
-    FROM conversation_states s WHERE s.device_id = ANY (p_devices) AND c.session_id = s.session_id
-    RETURNING c.device_id, c.expires_at)
-  UPDATE conversation_states s SET session_expires_at = t.expires_at, updated_at = p_now
-  FROM touched t WHERE s.device_id = t.device_id;
+  PERFORM baton_touch_sessions_v1(
+    (SELECT array_agg(s.session_id) FROM conversation_states s WHERE s.device_id = ANY (p_devices)), p_session_ttl, p_now);
 END $$;

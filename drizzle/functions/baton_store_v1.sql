@@ -5,35 +5,41 @@ CREATE OR REPLACE FUNCTION baton_store_v1(
 ) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   v_new int[];
+  -- whose current session they are for, and the other sessions
+  v_devices uuid[];
+  v_sessions uuid[];
   v_noted bigint[];
   m record;
 BEGIN
-  SELECT array_agg(k.ord) INTO v_new FROM unnest(p_keys) WITH ORDINALITY AS k (key, ord)
-  WHERE NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = k.key);
+  SELECT array_agg(k.ord), array_agg(DISTINCT p_of[k.ord]) FILTER (WHERE k.session IS NULL), array_agg(DISTINCT k.session)
+  INTO v_new, v_devices, v_sessions
+  FROM (SELECT ord, p_keys[ord] AS key, (e.m ->> 'session_id')::uuid AS session FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)) k
+  WHERE p_of[k.ord] IS NOT NULL AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = k.key)
+    AND (k.session IS NULL OR baton_session_refusal_v1(k.session, p_now) IS NULL);
   IF v_new IS NOT NULL THEN
     -- a redelivery is no sign of life: only a device with something new has its session opened or prolonged
-    PERFORM baton_open_sessions_v1(
-      (SELECT array_agg(DISTINCT p_of[i]) FROM unnest(v_new) i), p_messages -> 0 ->> 'channel', p_session_ttl, p_now);
+    PERFORM baton_open_sessions_v1(v_devices, p_messages -> 0 ->> 'channel', p_session_ttl, p_now);
+    PERFORM baton_touch_sessions_v1(v_sessions, p_session_ttl, p_now);
     -- ids are drawn in the order of arrival, before the rows are sorted by key
     WITH stored AS (
       INSERT INTO chat_messages (id, device_id, session_id, role, content, metadata, agent, channel, account, lane, external_id,
         dedupe_key, request_id, address, status, sent_at, created_at)
       OVERRIDING SYSTEM VALUE
-      SELECT n.id, n.device_id, c.session_id, CASE WHEN n.author IS NULL THEN 'user' ELSE 'assistant' END, n.content, coalesce(n.metadata, '{}'),
-        n.author, n.channel, n.account, p_lane, n.external_id, n.key, p_request, n.address,
+      SELECT n.id, n.device_id, coalesce(n.session_id, c.session_id), CASE WHEN n.author IS NULL THEN 'user' ELSE 'assistant' END, n.content, coalesce(n.metadata, '{}'),
+        n.author, n.channel, coalesce(n.account, n.device_id::text), p_lane, n.external_id, n.key, p_request, n.address,
         CASE WHEN n.turn AND n.author IS NULL AND (n.answer_within IS NULL OR n.plausible > p_now - n.answer_within * interval '1 s')
           THEN 'waiting' ELSE 'noted' END,
         n.plausible, p_now
       FROM (
         SELECT nextval('chat_messages_id_seq') AS id, p_of[r.ord] AS device_id, p_keys[r.ord] AS key,
-          r.content, r.metadata, r.channel, r.account, r.external_id, r.author, coalesce(r.turn, true) AS turn, r.answer_within,
+          r.content, r.metadata, r.channel, r.account, r.session_id, r.external_id, r.author, coalesce(r.turn, true) AS turn, r.answer_within,
           CASE WHEN r.sent_at BETWEEN p_now - interval '30 days' AND p_now + interval '10 minutes' THEN r.sent_at ELSE p_now END AS plausible,
           -- a number that is known as somebody else's is no way to this sender
           CASE WHEN coalesce(r.phone, r.user_id) IS NOT NULL THEN jsonb_strip_nulls(jsonb_build_object('user_id', r.user_id, 'phone',
             CASE WHEN baton_identity_v1(r.channel, r.account, 'phone', r.phone) = p_of[r.ord] THEN coalesce(r.dial, r.phone) END)) END AS address
-        FROM ROWS FROM (jsonb_to_recordset(p_messages) AS (content text, metadata jsonb, channel text, account text, external_id text,
+        FROM ROWS FROM (jsonb_to_recordset(p_messages) AS (content text, metadata jsonb, channel text, account text, session_id uuid, external_id text,
             sent_at timestamptz, phone text, user_id text, dial text, turn boolean, author text, answer_within int))
-          WITH ORDINALITY AS r (content, metadata, channel, account, external_id, sent_at, phone, user_id, dial, turn, author, answer_within, ord)
+          WITH ORDINALITY AS r (content, metadata, channel, account, session_id, external_id, sent_at, phone, user_id, dial, turn, author, answer_within, ord)
         WHERE r.ord = ANY (v_new)) n
       JOIN conversation_states c ON c.device_id = n.device_id
       ORDER BY n.key

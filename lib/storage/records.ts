@@ -58,8 +58,10 @@ export interface Identity {
 
 /** A message as it came in. Either the device is known, or the sender's identities lead to one. */
 export interface IncomingMessage {
-  sender: { device: DeviceId } | Identity;
+  /** A device speaks in its current chat session; where a session is named, in that one, and its device is meant. */
+  sender: { device: DeviceId } | { session: string } | Identity;
   channel: string;
+  /** The business's own end, a number that people write to; empty where there is none: the device itself. */
   account: string;
   /** With channel and account, what makes two deliveries one message. */
   externalId: string;
@@ -137,6 +139,8 @@ export interface AcceptedMessage {
 export interface AcceptedDevice extends Timed {
   device: DeviceId;
   messages: AcceptedMessage[];
+  /** Messages that were not stored: the chat session they name is over (or unknown), or complete. */
+  refused: { index: number; reason: 'session_not_found' | 'session_complete' }[];
   lock: Lock | null;
   /** No turn was taken, yet something waits in the lane. */
   waiting: boolean;

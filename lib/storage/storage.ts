@@ -50,7 +50,10 @@ export interface Storage {
   patchState(device: DeviceId, patch: JsonObject, guard: Guard): Promise<Guarded<StateDocument>>;
   clearState(device: DeviceId, guard: Guard): Promise<Guarded<unknown>>;
 
-  /** Stores each message once and takes the turns that are free; one entry per device. */
+  /**
+   * Stores each message once and takes the turns that are free; one entry per device. A chat session that nobody
+   * knows has no device, and no entry.
+   */
   accept(messages: IncomingMessage[], terms: TurnTerms): Promise<AcceptedDevice[]>;
   /** Takes free turns among these devices, where something waits in the lane. */
   next(devices: DeviceId[], terms: TurnTerms): Promise<Timed & { turns: Turn[] }>;

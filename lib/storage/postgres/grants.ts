@@ -60,6 +60,7 @@ function prepare(db: Database) {
 
 function toSender(sender: IncomingMessage['sender']) {
   if ('device' in sender) return { device_id: sender.device };
+  if ('session' in sender) return { session_id: sender.session };
   const { phone, userId, dial } = sender;
   return { phone: phone ?? undefined, user_id: userId ?? undefined, dial };
 }
@@ -67,7 +68,7 @@ function toSender(sender: IncomingMessage['sender']) {
 const toRow = (message: IncomingMessage) => ({
   ...toSender(message.sender),
   channel: message.channel,
-  account: message.account,
+  account: message.account === '' ? undefined : message.account,
   external_id: message.externalId,
   content: message.content,
   metadata: message.metadata,
@@ -110,7 +111,7 @@ export function grantOperations(
       return rows.map((row) => ({
         device: row.device as DeviceId,
         now: new Date(row.now),
-        messages: parseAccepted(row.messages),
+        ...parseAccepted(row.messages),
         lock: parseLock(row.lock),
         waiting: row.waiting,
         turn: parseTurn(row.turn),

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { isJsonObject, type JsonObject } from '../../json.ts';
 import type {
+  AcceptedDevice,
   AcceptedMessage,
   Answer,
   DeviceId,
@@ -141,6 +142,10 @@ const accepted = z.pipe(
     duplicate: row.duplicate,
   })),
 );
+const refused = z.object({
+  index: z.number(),
+  refused: z.enum(['session_not_found', 'session_complete']),
+});
 
 const committed = z.pipe(
   z.object({ id: z.string(), message_id: z.nullable(z.string()) }),
@@ -155,7 +160,15 @@ const answered = z.object({
 
 export const parseLock = (value: unknown) => z.nullable(lock).parse(value);
 export const parseTurn = (value: unknown) => z.nullable(turn).parse(value);
-export const parseAccepted = (value: unknown) => z.array(accepted).parse(value ?? []);
+export function parseAccepted(value: unknown): Pick<AcceptedDevice, 'messages' | 'refused'> {
+  const rows = z.array(z.union([accepted, refused])).parse(value ?? []);
+  return {
+    messages: rows.flatMap((row) => ('refused' in row ? [] : [row])),
+    refused: rows.flatMap((row) =>
+      'refused' in row ? [{ index: row.index, reason: row.refused }] : [],
+    ),
+  };
+}
 export const parseOutgoing = (value: unknown) => z.array(outgoing).parse(value ?? []);
 export const parseAnswering = (value: unknown) => z.array(answering).parse(value ?? []);
 export const parseCommitted = (value: unknown) => z.array(committed).parse(value ?? []);
