@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
-const withServer = ['conformance', 'api', 'faults', 'dev'];
+const withServer = ['conformance', 'api', 'faults', 'dev', 'model', 'histories'];
 
 export default defineConfig({
   test: {
@@ -27,6 +27,18 @@ export default defineConfig({
           include: ['tests/api/**/*.test.ts', 'tests/conformance/whole-turn.test.ts'],
           globalSetup: 'tests/support/global-setup.ts',
           env: { TEST_DRIVER: 'neon-http' },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // and once more as the platform would serve it: built, bundled, over HTTP, on Neon
+          name: 'deployed',
+          include: ['tests/api/**/*.test.ts'],
+          // it changes the settings of a running process; tests/dev/deploy.test.ts starts deployments with wrong ones
+          exclude: ['tests/api/all-routes-settings.test.ts'],
+          globalSetup: ['tests/support/global-setup.ts', 'tests/support/deployed-setup.ts'],
+          env: { TEST_DRIVER: 'neon-http', TEST_DEPLOYED: 'true' },
         },
       },
     ],

@@ -1,5 +1,3 @@
-import * as z from 'zod/mini';
-import { AGENT_NAME } from '../lib/agents/agent.ts';
 import {
   type Asked,
   answerTurn,
@@ -8,46 +6,12 @@ import {
   returnTurn,
   submit,
 } from '../lib/external-turn.ts';
+import { listFailed, retryFailed } from '../lib/failed.ts';
 import { BODY_LIMIT, check, parseObject, readBytes, requireType } from '../lib/http/body.ts';
-import { document, messageId, sessionTtl, token } from '../lib/http/fields.ts';
-import { json, route } from '../lib/http/route.ts';
+import { json, routes } from '../lib/http/route.ts';
+import { answerBody, failedQuery, submitBody, tokenBody } from '../lib/http/turn-fields.ts';
 import type { JsonObject } from '../lib/json.ts';
-import type { Fence, Message, Turn } from '../lib/storage/storage.ts';
-
-const submitted = z
-  .object({
-    message_id: z.optional(messageId),
-    content: z.optional(z.string()),
-    metadata: z.optional(document),
-  })
-  .check(
-    z.refine((body) => (body.message_id === undefined) === (body.content === undefined), {
-      error: 'message_id and content go together; leave out both to poll',
-    }),
-  );
-
-const answered = z
-  .object({
-    token,
-    replies: z._default(
-      z
-        .array(z.object({ content: z.string(), metadata: z.optional(document) }))
-        .check(z.maxLength(100)),
-      [],
-    ),
-    state: z.optional(document),
-    state_patch: z.optional(document),
-    agent: z.optional(z.nullable(z.string().check(z.regex(AGENT_NAME)))),
-    session_ttl: z.optional(sessionTtl),
-    complete: z.optional(z.boolean()),
-  })
-  .check(
-    z.refine((body) => body.state === undefined || body.state_patch === undefined, {
-      error: 'send state or state_patch, not both',
-    }),
-  );
-
-const held = z.object({ token });
+import type { FailedMessage, Fence, Message, Turn } from '../lib/storage/storage.ts';
 
 const readBody = async (request: Request): Promise<JsonObject> => {
   requireType(request, 'application/json');
@@ -97,12 +61,25 @@ function toResponse(asked: Asked): Response {
   }
 }
 
-export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = route(
-  { path: '/api/turn', access: 'device', sweeps: true },
-  {
+const setAside = (failed: FailedMessage) => ({
+  ...message(failed),
+  device_id: failed.device,
+  session_id: failed.sessionId,
+  channel: failed.channel,
+  lane: failed.lane,
+  attempts: failed.attempts,
+  error: failed.error,
+});
+
+export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = routes({
+  '/api/turn': {
     async POST({ app, device, request, frame }) {
       const id = device();
-      const { message_id: external, content, metadata } = check(submitted, await readBody(request));
+      const {
+        message_id: external,
+        content,
+        metadata,
+      } = check(submitBody, await readBody(request));
       if (external === undefined || content === undefined)
         return toResponse(await poll(app, id, frame.requestId));
       const incoming = { messageId: external, content, metadata: metadata ?? {} };
@@ -110,7 +87,7 @@ export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = route(
     },
     async PUT({ app, device, request }) {
       const id = device();
-      const body = check(answered, await readBody(request));
+      const body = check(answerBody, await readBody(request));
       const turn = await answerTurn(app, id, body.token as Fence, {
         replies: body.replies.map(({ content, metadata }) => ({
           content,
@@ -126,7 +103,7 @@ export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = route(
     },
     async PATCH({ app, device, request }) {
       const id = device();
-      const body = check(held, await readBody(request));
+      const body = check(tokenBody, await readBody(request));
       const expiresAt = await renewTurn(app, id, body.token as Fence);
       return json(200, {
         turn: { token: body.token, expires_at: expiresAt },
@@ -135,9 +112,23 @@ export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = route(
     },
     async DELETE({ app, device, request }) {
       const id = device();
-      const body = check(held, await readBody(request));
+      const body = check(tokenBody, await readBody(request));
       await returnTurn(app, id, body.token as Fence);
       return new Response(null, { status: 204 });
     },
   },
-);
+
+  /** Messages that were set aside, for operators: of one device or of all. */
+  '/api/turn?failed=true': {
+    async GET({ app, device, request, url }) {
+      const of = request.headers.has('x-device-id') ? device() : null;
+      const { limit, cursor } = check(failedQuery, Object.fromEntries(url.searchParams), 'query');
+      const { messages, next } = await listFailed(app, of, cursor ?? null, limit);
+      return json(200, { messages: messages.map(setAside), next_cursor: next });
+    },
+    async POST({ app, device, request, frame }) {
+      const of = request.headers.has('x-device-id') ? device() : null;
+      return json(200, await retryFailed(app, of, frame));
+    },
+  },
+});

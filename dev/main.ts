@@ -24,6 +24,7 @@ Settings come from the environment and from .env; .env.example lists them all. M
   PORT          port on 127.0.0.1 (3000)
   DATA_DIR      folder of the embedded database (.data)
   DATABASE_URL  a PostgreSQL of your own in its place
+  STORAGE       memory: no database at all; everything is forgotten when this ends
 
 Ctrl+C ends it once the answers under way are out; a second one ends it at once.
 `;
@@ -60,9 +61,9 @@ async function run(told: AbortSignal): Promise<void> {
       process.env['DATABASE_URL'] = await startDatabase(dataDir, running);
     } else {
       // Migrating takes a lock of the session, which a transaction pooler would lose.
-      await prepareExternalDatabase(process.env['DATABASE_URL_UNPOOLED'] || config.databaseUrl);
+      await prepareExternalDatabase(config.directDatabaseUrl ?? config.databaseUrl);
     }
-  }
+  } else console.log('STORAGE=memory: everything is forgotten when this ends.');
   if (told.aborted) return;
 
   const server = await startServer({ port: config.port, root, onError: report });

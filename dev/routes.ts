@@ -39,9 +39,13 @@ type Settings = z.infer<typeof settingsSchema>;
  * Builds the route table that Vercel would build for `root`: its functions in api/, its static files
  * in public/, and the rewrites, redirects, headers and cleanUrls of its vercel.json.
  *
+ * @param fileOf the file that runs for a source such as api/lock.ts: itself, or what it was built into
  * @throws {StartupError} when Vercel would refuse the project, or vercel.json asks for more than this.
  */
-export async function createRouter(root: string): Promise<Router> {
+export async function createRouter(
+  root: string,
+  fileOf: (source: string) => string = (source) => join(root, source),
+): Promise<Router> {
   const settings = readSettings(join(root, 'vercel.json'));
   const files = [...filesIn(root, 'api'), ...filesIn(root, 'public')];
   const detected = await detectBuilders(files, null, {
@@ -55,7 +59,7 @@ export async function createRouter(root: string): Promise<Router> {
 
   const outputs: Outputs = new Map([
     ...staticOutputs(root, files, settings.cleanUrls === true),
-    ...functionOutputs(root, detected.builders ?? []),
+    ...functionOutputs(detected.builders ?? [], fileOf),
   ]);
   const routes = mergeRoutes({
     userRoutes: configured.routes,
@@ -90,12 +94,15 @@ function filesIn(root: string, folder: string): string[] {
     .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join('/'));
 }
 
-function functionOutputs(root: string, builders: readonly { use: string; src?: string }[]) {
+function functionOutputs(
+  builders: readonly { use: string; src?: string }[],
+  fileOf: (source: string) => string,
+) {
   return builders
     .filter(({ use }) => use === '@vercel/node')
     .map(({ src = '' }): [string, Target] => [
       `/${src.slice(0, -posix.extname(src).length)}`.replace(/\/index$/, ''),
-      { kind: 'function', file: join(root, src), search: '' },
+      { kind: 'function', file: fileOf(src), search: '' },
     ]);
 }
 

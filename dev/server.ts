@@ -15,6 +15,8 @@ import { serveFile } from './static.ts';
 /** A running development server. */
 export type DevServer = {
   url: string;
+  /** Waits for requests under way and the work behind them, for as long as there is any. */
+  settled(): Promise<void>;
   /** Takes no more requests, and waits at most 10 seconds for those under way and their after-work. */
   close(): Promise<void>;
 };
@@ -24,6 +26,8 @@ export type ServerOptions = {
   port: number;
   /** Folder with api/, public/ and vercel.json. */
   root: string;
+  /** As `createRouter` takes it. */
+  fileOf?: (source: string) => string;
   /** Told of what a function or its after-work threw; the caller of the function never is. */
   onError?: (error: unknown) => void;
 };
@@ -38,7 +42,7 @@ const closeMs = 10_000;
  */
 export async function startServer(options: ServerOptions): Promise<DevServer> {
   const onError = options.onError ?? (() => undefined);
-  const route = await createRouter(resolve(options.root));
+  const route = await createRouter(resolve(options.root), options.fileOf);
   const pending = new Set<Promise<unknown>>();
   const track = (work: Promise<unknown>): void => {
     const settled = work.catch(onError).finally(() => pending.delete(settled));
@@ -57,6 +61,9 @@ export async function startServer(options: ServerOptions): Promise<DevServer> {
   const port = await listenLocally(server, options.port);
   return {
     url: `http://127.0.0.1:${port}`,
+    async settled() {
+      while (pending.size > 0) await Promise.all(pending);
+    },
     async close() {
       server.close();
       await settle(pending);

@@ -1,16 +1,17 @@
 -- What search looks in: the first 200,000 characters, or, where their many different words overflow a tsvector
--- (1 MB), the first 50,000, which cannot. A message is never refused for its words.
+-- (1 MB), the first 50,000, which cannot. A message is never refused for its words. "and/or" are two, and
+-- "<b>" is one: the parser would take the first for the name of a file and the second for nothing.
 CREATE OR REPLACE FUNCTION baton_search_vector_v1(p_text text) RETURNS tsvector
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
   IF length(p_text) > 50000 THEN
     BEGIN
-      RETURN to_tsvector('baton_search', left(normalize(p_text), 200000));
+      RETURN to_tsvector('baton_search', regexp_replace(left(normalize(p_text), 200000), '([/<])', ' \1 ', 'g'));
     EXCEPTION WHEN program_limit_exceeded THEN
       NULL; -- the short way below
     END;
   END IF;
-  RETURN to_tsvector('baton_search', left(normalize(p_text), 50000));
+  RETURN to_tsvector('baton_search', regexp_replace(left(normalize(p_text), 50000), '([/<])', ' \1 ', 'g'));
 END $$;
 --> statement-breakpoint
 ALTER TABLE "chat_messages" drop column "search";--> statement-breakpoint
@@ -18,6 +19,9 @@ ALTER TABLE "chat_messages" ADD COLUMN "search" "tsvector" GENERATED ALWAYS AS (
 -- it went with the column
 CREATE INDEX "chat_messages_search" ON "chat_messages" USING gin ("search");--> statement-breakpoint
 CREATE INDEX "chat_messages_fallen" ON "chat_messages" USING btree ("id") WHERE "chat_messages"."status" = 'waiting' and "chat_messages"."lane" = 'builtin';--> statement-breakpoint
+CREATE INDEX "chat_messages_erased" ON "chat_messages" USING btree ("created_at") WHERE "chat_messages"."status" = 'erased';--> statement-breakpoint
 CREATE INDEX "chat_messages_failed" ON "chat_messages" USING btree ("id") WHERE "chat_messages"."status" = 'failed' and "chat_messages"."role" = 'user';--> statement-breakpoint
-CREATE INDEX "chat_messages_due" ON "chat_messages" USING btree ("status","claim_expires_at") WHERE "chat_messages"."status" in ('pending', 'sending', 'unknown');--> statement-breakpoint
-CREATE INDEX "chat_messages_sent" ON "chat_messages" USING btree ("channel","account","external_id") WHERE "chat_messages"."role" = 'assistant' and "chat_messages"."external_id" is not null;
+CREATE INDEX "chat_messages_due" ON "chat_messages" USING btree ("status","claim_expires_at") WHERE "chat_messages"."status" in ('pending', 'sending', 'unknown') and "chat_messages"."claim_expires_at" is not null;--> statement-breakpoint
+CREATE INDEX "chat_messages_sent" ON "chat_messages" USING btree ("channel","account","external_id") WHERE "chat_messages"."role" = 'assistant' and "chat_messages"."external_id" is not null;--> statement-breakpoint
+CREATE INDEX "chat_sessions_user" ON "chat_sessions" USING btree ("user_id","expires_at") WHERE "chat_sessions"."user_id" is not null;--> statement-breakpoint
+CREATE INDEX "chat_sessions_living" ON "chat_sessions" USING btree ("expires_at");

@@ -3,11 +3,11 @@
 SET LOCAL check_function_bodies = off;
 --> statement-breakpoint
 -- ACCEPT: stores messages of any number of devices, each once, and takes the turns that are free.
--- p_messages: [{device_id} or {session_id} or {phone, user_id, dial, becomes: {phone, user_id}}, channel, account,
---   external_id, content, metadata, sent_at, answer_within (seconds), turn: false, author: 'human', human_ttl
---   (seconds), revokes]
--- A message for a session that is over, complete or unknown is refused, and says why; of an unknown one nobody
--- knows the device, and no row is returned.
+-- p_messages: [{device_id} or {session_id, owner} or {phone, user_id, dial, becomes: {phone, user_id}}, channel,
+--   account, external_id, content, metadata, sent_at, answer_within (seconds), turn: false, author: 'human', human_ttl
+--   (seconds), revokes, max_waiting]
+-- A message for a session that is over or complete, or for a device where max_waiting messages wait, is refused, and
+-- says why. Of a session that is unknown, or not its owner's, no row is returned: nobody is told the device.
 -- Lock order: identities, state rows by device, new messages by key, messages that were there.
 -- Planned once per connection, and always by index: planning each time took a third of the call, and for a list of
 -- unknown length the planner likes to read a whole table of a few thousand rows (1.8 ms in place of 0.05).
@@ -35,7 +35,8 @@ BEGIN
     v_of := baton_resolve_v1(p_messages);
   ELSE
     SELECT array_agg(coalesce((m ->> 'device_id')::uuid,
-      (SELECT t.device_id FROM chat_sessions t WHERE t.session_id = (m ->> 'session_id')::uuid)) ORDER BY ord) INTO v_of
+      (SELECT t.device_id FROM chat_sessions t
+       WHERE t.session_id = (m ->> 'session_id')::uuid AND t.device_id = coalesce((m ->> 'owner')::uuid, t.device_id))) ORDER BY ord) INTO v_of
     FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord);
   END IF;
   SELECT array_agg(q.d ORDER BY q.d) INTO v_devices FROM (SELECT DISTINCT d FROM unnest(v_of) d WHERE d IS NOT NULL) q;
@@ -56,11 +57,14 @@ BEGIN
 
   PERFORM baton_store_v1(p_messages, p_request, p_lane, p_session_ttl, v_of, v_keys, v_now);
   SELECT jsonb_object_agg(q.device_id, q.list) INTO v_results FROM (
-    SELECT v_of[k.ord] AS device_id, jsonb_agg(CASE WHEN m.id IS NULL
-      THEN jsonb_build_object('index', k.ord - 1, 'refused', baton_session_refusal_v1((p_messages -> (k.ord - 1)::int ->> 'session_id')::uuid, v_now))
+    -- a session that is over is absent, also to a message it took before
+    SELECT v_of[k.ord] AS device_id, jsonb_agg(CASE WHEN m.id IS NULL OR r.reason = 'session_not_found'
+      THEN jsonb_build_object('index', k.ord - 1, 'refused', coalesce(r.reason, 'rate_limited'))
       ELSE jsonb_build_object('index', k.ord - 1, 'id', m.id::text, 'message_id', m.external_id, 'session_id', m.session_id,
         'status', m.status, 'duplicate', m.request_id IS DISTINCT FROM p_request) END ORDER BY k.ord) AS list
-    FROM unnest(v_keys) WITH ORDINALITY AS k (key, ord) LEFT JOIN chat_messages m ON m.dedupe_key = k.key
+    FROM unnest(v_keys) WITH ORDINALITY AS k (key, ord) LEFT JOIN chat_messages m ON m.dedupe_key = k.key,
+      LATERAL (SELECT (p_messages -> (k.ord - 1)::int ->> 'session_id')::uuid AS session) n,
+      LATERAL (SELECT CASE WHEN n.session IS NOT NULL THEN baton_session_refusal_v1(n.session, v_now) END AS reason) r
     WHERE v_of[k.ord] IS NOT NULL
     GROUP BY v_of[k.ord]) q;
 
@@ -86,7 +90,39 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
--- CLEAN-UP, one batch of each kind: lapsed locks, ended sessions, messages past retention. Rows are found by
+-- As baton_answer_v2, of a message whose account is its device. For code that still runs while a deployment rolls.
+CREATE OR REPLACE FUNCTION baton_answer_v1(p_device uuid, p_channel text, p_message_id text)
+RETURNS TABLE (now timestamptz, message jsonb, replies jsonb, free boolean)
+LANGUAGE sql VOLATILE AS $$ SELECT * FROM baton_answer_v2(p_device, p_channel, p_device::text, p_message_id) $$;
+
+--> statement-breakpoint
+-- What became of a message, and the replies to it: they follow it in the device's order and carry its fence.
+-- A turn answers at most 100 messages with at most 100 replies.
+CREATE OR REPLACE FUNCTION baton_answer_v2(p_device uuid, p_channel text, p_account text, p_message_id text)
+RETURNS TABLE (now timestamptz, message jsonb, replies jsonb, free boolean)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  s conversation_states;
+  m chat_messages;
+BEGIN
+  SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device;
+  SELECT * INTO m FROM chat_messages c
+  WHERE c.dedupe_key = baton_dedupe_key_v1(p_channel, p_account, p_message_id) AND c.device_id = p_device;
+  now := baton_now_v1();
+  IF m.id IS NOT NULL THEN
+    message := jsonb_build_object('id', m.id::text, 'session_id', m.session_id, 'content', m.content, 'status', m.status, 'holder', m.holder);
+    SELECT jsonb_agg(baton_message_view_v1(r) || jsonb_build_object('answers', q.answers) ORDER BY r.seq) INTO replies
+    FROM chat_messages r,
+      LATERAL (SELECT jsonb_agg(a.external_id ORDER BY a.seq) AS answers FROM chat_messages a WHERE a.id = ANY (r.answers)) q
+    WHERE r.device_id = p_device AND r.seq > m.seq AND r.seq <= m.seq + 200 AND r.role = 'assistant' AND r.turn_fence = m.turn_fence;
+  END IF;
+  free := s.turn_expires_at IS NULL OR s.turn_expires_at <= now;
+  RETURN NEXT;
+END $$;
+
+--> statement-breakpoint
+-- CLEAN-UP, one batch of each kind: lapsed locks, ended sessions, messages past retention, of sessions that are over. Rows are found by
 -- index, passed by when somebody holds them, and looked at again under their lock; two may run at once.
 CREATE OR REPLACE FUNCTION baton_clean_v1(p_batch int, p_retention_days int)
 RETURNS TABLE (now timestamptz, expired_locks int, expired_sessions int, purged_messages int, more boolean)
@@ -95,6 +131,7 @@ DECLARE
   v_old timestamptz;
   v_keep timestamptz;
   v_sessions int := 0;
+  v_doomed int := 0;
   v_emptied int := 0;
 BEGIN
   now := baton_now_v1();
@@ -115,31 +152,35 @@ BEGIN
   FROM ended WHERE c.device_id = ended.device_id AND c.session_expires_at <= now;
   GET DIAGNOSTICS expired_sessions = ROW_COUNT;
 
-  purged_messages := 0;
+  v_keep := now - interval '8 days'; -- a provider retries for seven: until then the key must stay to be known again
+  WITH known AS (
+    SELECT m.id FROM chat_messages m WHERE m.status = 'erased' AND m.created_at <= v_keep
+    ORDER BY m.created_at LIMIT p_batch FOR UPDATE SKIP LOCKED)
+  DELETE FROM chat_messages m USING known WHERE m.id = known.id;
+  GET DIAGNOSTICS purged_messages = ROW_COUNT;
   IF p_retention_days > 0 THEN
     v_old := now - p_retention_days * interval '1 day';
-    v_keep := now - interval '8 days'; -- a provider retries for seven: until then the key must stay to be known again
     WITH doomed AS (
       SELECT m.id FROM chat_sessions c JOIN chat_messages m ON m.session_id = c.session_id
-      WHERE c.last_activity <= v_old AND m.status NOT IN ('waiting', 'pending', 'sending', 'unknown')
+      WHERE c.last_activity <= v_old AND c.expires_at <= now AND m.status NOT IN ('waiting', 'pending', 'sending', 'unknown')
         AND (m.created_at <= v_keep OR m.dedupe_key IS NULL)
       ORDER BY c.last_activity LIMIT p_batch FOR UPDATE OF m SKIP LOCKED)
     DELETE FROM chat_messages m USING doomed WHERE m.id = doomed.id;
-    GET DIAGNOSTICS purged_messages = ROW_COUNT;
+    GET DIAGNOSTICS v_doomed = ROW_COUNT;
     WITH young AS (
       SELECT m.id FROM chat_sessions c JOIN chat_messages m ON m.session_id = c.session_id
-      WHERE c.last_activity <= v_old AND m.status NOT IN ('waiting', 'erased') AND m.dedupe_key IS NOT NULL AND m.created_at > v_keep
+      WHERE c.last_activity <= v_old AND c.expires_at <= now AND m.status NOT IN ('waiting', 'erased') AND m.dedupe_key IS NOT NULL AND m.created_at > v_keep
       ORDER BY c.last_activity LIMIT p_batch FOR UPDATE OF m SKIP LOCKED)
     UPDATE chat_messages m SET content = '', metadata = '{}', address = NULL, status = 'erased', seq = NULL, external_id = NULL
     FROM young WHERE m.id = young.id;
     GET DIAGNOSTICS v_emptied = ROW_COUNT;
     WITH empty AS (
       SELECT c.session_id FROM chat_sessions c
-      WHERE c.last_activity <= v_old AND NOT EXISTS (SELECT FROM chat_messages m WHERE m.session_id = c.session_id)
+      WHERE c.last_activity <= v_old AND c.expires_at <= now AND NOT EXISTS (SELECT FROM chat_messages m WHERE m.session_id = c.session_id)
       ORDER BY c.last_activity LIMIT p_batch FOR UPDATE SKIP LOCKED)
     DELETE FROM chat_sessions c USING empty WHERE c.session_id = empty.session_id AND c.last_activity <= v_old;
     GET DIAGNOSTICS v_sessions = ROW_COUNT;
-    purged_messages := purged_messages + v_emptied;
+    purged_messages := purged_messages + v_doomed + v_emptied;
     DELETE FROM lock_events e WHERE e.id IN (SELECT o.id FROM lock_events o WHERE o.ended_at <= v_old ORDER BY o.ended_at LIMIT p_batch FOR UPDATE SKIP LOCKED);
   END IF;
   more := greatest(expired_locks, expired_sessions, purged_messages, v_sessions) >= p_batch;
@@ -184,7 +225,7 @@ DECLARE
   v_last chat_messages;
   v_is_free boolean;
   v_holder text;
-  v_hash bytea := sha256(convert_to(p_commit::text, 'UTF8'));
+  v_hash bytea := sha256(convert_to(p_lane || p_commit::text, 'UTF8'));
   v_answered bigint[];
   v_replies bigint[];
   v_deliver boolean := (p_commit ->> 'deliver')::boolean;
@@ -193,14 +234,14 @@ DECLARE
   v_session_end timestamptz;
   v_blocked boolean := false;
 BEGIN
-  SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device AND c.turn_lane = p_lane FOR UPDATE;
+  SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
   now := baton_now_v1();
   IF s.committed_fence = p_fence AND s.committed_hash = v_hash THEN
     -- sent again: what was written then, found among the device's last (a turn writes at most 200)
     outcome := 'committed';
     SELECT array_agg(m.id) FILTER (WHERE m.role = 'user'), array_agg(m.id) FILTER (WHERE m.role = 'assistant') INTO v_answered, v_replies
     FROM chat_messages m WHERE m.device_id = p_device AND m.seq > s.last_seq - 500 AND m.turn_fence = p_fence;
-  ELSIF s.turn_fence = p_fence AND s.turn_expires_at IS NOT NULL AND s.committed_fence IS DISTINCT FROM p_fence THEN
+  ELSIF s.turn_fence = p_fence AND s.turn_lane = p_lane AND s.turn_expires_at IS NOT NULL AND s.committed_fence IS DISTINCT FROM p_fence THEN
     IF p_commit ? 'state' AND s.state_version IS DISTINCT FROM s.granted_state_version THEN
       outcome := 'state_conflict';
       RETURN NEXT;
@@ -291,6 +332,109 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- Begins a chat session, which becomes its device's current one. p_session is the caller's: sent again, it gives what
+-- was made the first time. p_max_live, p_max_hourly: sessions that live, and that were begun within an hour, of the
+-- user, or of the device where none is named; 0: any number. session null: there are that many.
+-- The advisory lock lets the creations of one user pass one after the other: two at once would both find room.
+CREATE OR REPLACE FUNCTION baton_create_session_v1(
+  p_session uuid, p_device uuid, p_user text, p_channel text, p_metadata jsonb, p_ttl int, p_session_ttl int, p_max_live int, p_max_hourly int
+) RETURNS TABLE (now timestamptz, session jsonb)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  t chat_sessions;
+  v_live bigint;
+  v_begun bigint;
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended(coalesce('user ' || p_user, 'device ' || p_device), 0));
+  PERFORM FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
+  now := baton_now_v1();
+  SELECT * INTO t FROM chat_sessions c WHERE c.session_id = p_session;
+  IF t.session_id IS NULL THEN
+    SELECT count(*) FILTER (WHERE c.expires_at > now), count(*) FILTER (WHERE c.created_at > now - interval '1 hour') INTO v_live, v_begun
+    FROM baton_session_scope_v1(p_user, CASE WHEN p_user IS NULL THEN p_device END, NULL, false, now - interval '1 hour') c;
+    IF (p_max_live > 0 AND v_live >= p_max_live) OR (p_max_hourly > 0 AND v_begun >= p_max_hourly) THEN
+      RETURN NEXT;
+      RETURN;
+    END IF;
+    INSERT INTO chat_sessions (session_id, device_id, user_id, channel, metadata, ttl, created_at, last_activity, expires_at)
+    VALUES (p_session, p_device, p_user, p_channel, p_metadata, p_ttl, now, now, now + coalesce(p_ttl, p_session_ttl) * interval '1 s')
+    RETURNING * INTO t;
+    INSERT INTO conversation_states AS c (device_id, session_id, session_expires_at, updated_at)
+    VALUES (p_device, p_session, t.expires_at, now)
+    ON CONFLICT (device_id) DO UPDATE SET session_id = p_session, session_expires_at = t.expires_at, updated_at = now;
+  END IF;
+  session := baton_session_view_v1(t, true);
+  RETURN NEXT;
+END $$;
+
+--> statement-breakpoint
+-- Deletes a chat session with what was said in it. Rows that carry a key stay, empty, until they are eight days old, so
+-- that a redelivery is known. A worker that is at an answer in it loses the turn: words of the
+-- session must not come back with its COMMIT, as replies or in the state. What it is only sending it may settle.
+-- p_owner: only a session of this device; null: of any. p_expired: also one that is over.
+CREATE OR REPLACE FUNCTION baton_delete_session_v1(p_session uuid, p_owner uuid, p_expired boolean) RETURNS TABLE (now timestamptz, deleted boolean)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  t chat_sessions;
+BEGIN
+  PERFORM FROM conversation_states s JOIN chat_sessions c ON c.device_id = s.device_id WHERE c.session_id = p_session FOR UPDATE OF s;
+  SELECT * INTO t FROM chat_sessions c WHERE c.session_id = p_session FOR UPDATE;
+  now := baton_now_v1();
+  deleted := t.session_id IS NOT NULL AND (p_expired OR t.expires_at > now) AND (p_owner IS NULL OR t.device_id = p_owner);
+  IF deleted THEN
+    UPDATE conversation_states s SET turn_fence = nextval('baton_versions'), turn_owner = NULL, turn_expires_at = NULL, handed = '{}'
+    WHERE s.device_id = t.device_id AND s.turn_expires_at IS NOT NULL AND s.committed_fence IS DISTINCT FROM s.turn_fence
+      AND EXISTS (SELECT FROM chat_messages m WHERE m.id = ANY (s.handed) AND m.session_id = p_session);
+    UPDATE conversation_states s SET session_id = NULL, session_expires_at = NULL, updated_at = now
+    WHERE s.device_id = t.device_id AND s.session_id = p_session;
+    DELETE FROM chat_messages m WHERE m.session_id = p_session AND (m.dedupe_key IS NULL OR m.created_at <= now - interval '8 days');
+    UPDATE chat_messages m SET content = '', metadata = '{}', address = NULL, status = 'erased', seq = NULL, external_id = NULL
+    WHERE m.session_id = p_session AND m.status <> 'erased';
+    DELETE FROM chat_sessions c WHERE c.session_id = p_session;
+  END IF;
+  RETURN NEXT;
+END $$;
+
+--> statement-breakpoint
+-- What is stored about a device, as of one moment (STABLE: every part of it is read from the caller's snapshot). No row
+-- where nothing is. p_user: of its chat sessions only this user's; null: all. The last p_limit sessions and holdings.
+CREATE OR REPLACE FUNCTION baton_device_v1(p_device uuid, p_user text, p_limit int)
+RETURNS TABLE (now timestamptz, created_at timestamptz, updated_at timestamptz, lock jsonb, state jsonb, messages jsonb,
+  session_count int, sessions jsonb, events jsonb)
+LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+  s conversation_states;
+BEGIN
+  SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  now := baton_now_v1();
+  created_at := s.created_at;
+  updated_at := greatest(s.updated_at, s.state_updated_at);
+  lock := baton_lock_view_v1(s, now);
+  IF s.state IS NOT NULL THEN
+    state := jsonb_build_object('version', s.state_version::text, 'bytes', octet_length(s.state::text), 'updated_at', s.state_updated_at);
+  END IF;
+  SELECT jsonb_build_object(
+      'user', count(*) FILTER (WHERE m.role = 'user'),
+      'assistant', count(*) FILTER (WHERE m.role = 'assistant'),
+      'waiting', count(*) FILTER (WHERE m.status = 'waiting'),
+      'failed', count(*) FILTER (WHERE m.status = 'failed' AND m.role = 'user'))
+  INTO messages FROM chat_messages m WHERE m.device_id = p_device AND m.status <> 'erased';
+  SELECT count(*) INTO session_count FROM chat_sessions c WHERE c.device_id = p_device AND (p_user IS NULL OR c.user_id = p_user);
+  SELECT jsonb_agg(baton_session_view_v1(q.c, false) ORDER BY (q.c).last_activity DESC, (q.c).session_id DESC) INTO sessions FROM (
+    SELECT c FROM chat_sessions c WHERE c.device_id = p_device AND (p_user IS NULL OR c.user_id = p_user)
+    ORDER BY c.last_activity DESC, c.session_id DESC LIMIT p_limit) q;
+  SELECT jsonb_agg(jsonb_build_object('agent', q.agent, 'from', q.started_at, 'to', q.ended_at, 'reason', q.reason) ORDER BY q.id DESC)
+  INTO events FROM (SELECT * FROM lock_events e WHERE e.device_id = p_device ORDER BY e.id DESC LIMIT p_limit) q;
+  RETURN NEXT;
+END $$;
+
+--> statement-breakpoint
 -- Enters messages of one device into its history without a turn: p_holder, if anybody, holds the conversation.
 -- The caller holds the device's state row.
 CREATE OR REPLACE FUNCTION baton_enter_v1(p_device uuid, p_ids bigint[], p_holder text, p_now timestamptz) RETURNS void
@@ -307,11 +451,141 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
--- How many identities of a kind lead to a device.
+-- A part of everything said in the chat sessions of a scope (as in baton_session_scope_v1; p_session: in this one alone):
+-- the sessions in the order of their beginning, after each what was said in it, in order. Starts behind p_session_after
+-- and p_seq_after, and ends after p_limit rows or a mebibyte; one row in any case. No row: that was all.
+CREATE OR REPLACE FUNCTION baton_export_v1(
+  p_session uuid, p_user text, p_device uuid, p_expired boolean, p_begun_after timestamptz, p_session_after uuid, p_seq_after bigint, p_limit int
+) RETURNS TABLE (session jsonb, message jsonb, begun timestamptz, session_id uuid, seq bigint)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+  t chat_sessions;
+  m chat_messages;
+  v_rows int := 0;
+  v_bytes bigint := 0;
+BEGIN
+  FOR t IN
+    SELECT c.* FROM (
+      SELECT p_session AS session_id WHERE p_session IS NOT NULL
+      UNION ALL
+      SELECT s.session_id FROM baton_session_scope_v1(p_user, p_device, NULL, p_expired, baton_now_v1()) s
+      WHERE p_session IS NULL AND (p_session_after IS NULL OR (s.created_at, s.session_id) >= (p_begun_after, p_session_after))) q
+    JOIN chat_sessions c ON c.session_id = q.session_id
+    ORDER BY c.created_at, c.session_id
+  LOOP
+    begun := t.created_at;
+    session_id := t.session_id;
+    IF t.session_id IS DISTINCT FROM p_session_after THEN
+      session := baton_session_view_v1(t, true);
+      message := NULL;
+      seq := 0;
+      v_rows := v_rows + 1;
+      RETURN NEXT;
+    END IF;
+    session := NULL;
+    FOR m IN
+      SELECT * FROM chat_messages c
+      WHERE c.session_id = t.session_id AND c.seq > CASE WHEN t.session_id = p_session_after THEN p_seq_after ELSE 0 END
+      ORDER BY c.seq LIMIT p_limit - v_rows
+    LOOP
+      message := baton_message_view_v1(m);
+      seq := m.seq;
+      v_rows := v_rows + 1;
+      v_bytes := v_bytes + baton_message_bytes_v1(m);
+      RETURN NEXT;
+      EXIT WHEN v_bytes >= 1048576;
+    END LOOP;
+    EXIT WHEN v_rows >= p_limit OR v_bytes >= 1048576;
+  END LOOP;
+END $$;
+
+--> statement-breakpoint
+-- As baton_found_in_scope_v1, in everybody's messages: by the index over all words, or, with p_from, in those from there
+-- on (baton_search_from_v1).
+CREATE OR REPLACE FUNCTION baton_found_anywhere_v1(p_query tsquery, p_from bigint, p_active boolean, p_expired boolean, p_now timestamptz)
+RETURNS TABLE (session_id uuid, last_activity timestamptz, rank real, ids bigint[])
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  SELECT c.session_id, c.last_activity, g.rank, g.ids
+  FROM (
+    SELECT f.session_id, max(f.rank) AS rank, (array_agg(f.id ORDER BY f.rank DESC, f.id DESC))[1:5] AS ids
+    FROM (
+      (SELECT m.session_id, m.id, ts_rank(m.search, p_query, 1) AS rank FROM chat_messages m
+       WHERE p_from = 0 AND m.search @@ p_query AND m.status <> 'erased')
+      UNION ALL
+      (SELECT n.session_id, n.id, ts_rank(n.search, p_query, 1)
+       FROM (SELECT * FROM chat_messages m WHERE m.id >= p_from ORDER BY m.id OFFSET 0) n -- by id, whatever the words
+       WHERE p_from > 0 AND n.search @@ p_query AND n.status <> 'erased')) f
+    GROUP BY f.session_id) g
+  JOIN chat_sessions c ON c.session_id = g.session_id
+  WHERE (p_expired OR c.expires_at > p_now) AND (p_active IS NULL OR p_active = (c.expires_at > p_now AND NOT c.complete));
+END $$;
+
+--> statement-breakpoint
+-- The chat sessions of a scope (a user's, a device's) in which a message fits the query, with the best rank and the ids
+-- of the five messages that fit best. Goes from the sessions to their messages, so that it costs what the scope holds
+-- and not how often everybody else said the words: the index over all words is read through bitmaps, which are off.
+CREATE OR REPLACE FUNCTION baton_found_in_scope_v1(
+  p_query tsquery, p_user text, p_device uuid, p_active boolean, p_expired boolean, p_now timestamptz
+) RETURNS TABLE (session_id uuid, last_activity timestamptz, rank real, ids bigint[])
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET jit = off AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  SELECT f.session_id, min(f.last_activity), max(f.rank), (array_agg(f.id ORDER BY f.rank DESC, f.id DESC))[1:5]
+  FROM (
+    SELECT s.session_id, s.last_activity, m.id, ts_rank(m.search, p_query, 1) AS rank
+    FROM baton_session_scope_v1(p_user, p_device, p_active, p_expired, p_now) s JOIN chat_messages m ON m.session_id = s.session_id
+    WHERE m.search @@ p_query AND m.status <> 'erased'
+    OFFSET 0) f -- ranked once, not once for each use
+  GROUP BY f.session_id;
+END $$;
+
+--> statement-breakpoint
+-- The last messages of a chat session before a place in its device's order (null: the end), oldest first: at most
+-- p_limit of them, and as many as fit into 4 MiB, one in any case. older: the place to go on from; null: none is older.
+-- total null: there is no such session. p_owner: only a session of this device; null: of any. p_expired: also one
+-- that is over.
+CREATE OR REPLACE FUNCTION baton_history_v1(p_session uuid, p_owner uuid, p_expired boolean, p_before bigint, p_limit int)
+RETURNS TABLE (now timestamptz, total int, messages jsonb, older bigint)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  v_first bigint;
+BEGIN
+  now := baton_now_v1();
+  SELECT c.message_count INTO total FROM chat_sessions c
+  WHERE c.session_id = p_session AND (p_expired OR c.expires_at > now) AND (p_owner IS NULL OR c.device_id = p_owner);
+  IF total IS NOT NULL THEN
+    SELECT jsonb_agg(baton_message_view_v1(h.m) ORDER BY (h.m).seq), min((h.m).seq) INTO messages, v_first FROM (
+      SELECT q.m, row_number() OVER w = 1 OR sum(baton_message_bytes_v1(q.m)) OVER w <= 4194304 AS fits FROM (
+        SELECT m FROM chat_messages m
+        WHERE m.session_id = p_session AND m.seq < coalesce(p_before, 9223372036854775807) ORDER BY m.seq DESC LIMIT p_limit) q
+      WINDOW w AS (ORDER BY (q.m).seq DESC)) h
+    WHERE h.fits;
+    IF EXISTS (SELECT FROM chat_messages m WHERE m.session_id = p_session AND m.seq < v_first) THEN
+      older := v_first;
+    END IF;
+  END IF;
+  RETURN NEXT;
+END $$;
+
+--> statement-breakpoint
+-- How many identities of a kind lead to a device. The subquery is a fence for the planner: of a table it knows
+-- nothing of it would as soon read all identities of the account as the few of the device.
 CREATE OR REPLACE FUNCTION baton_identities_v1(p_device uuid, p_channel text, p_account text, p_kind text) RETURNS int
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-  RETURN (SELECT count(*) FROM channel_identities i WHERE i.device_id = p_device AND (i.channel, i.account, i.kind) = (p_channel, p_account, p_kind));
+  RETURN (
+    SELECT count(*) FROM (SELECT i.channel, i.account, i.kind FROM channel_identities i WHERE i.device_id = p_device OFFSET 0) o
+    WHERE (o.channel, o.account, o.kind) = (p_channel, p_account, p_kind));
 END $$;
 
 --> statement-breakpoint
@@ -377,8 +651,10 @@ BEGIN
       baton_identity_v1(n.channel, n.account, 'phone', n.phone) <> baton_identity_v1(n.channel, n.account, 'user_id', n.user_id))
     UNION ALL
     SELECT n.channel, n.account, n.becomes ->> 'phone', n.becomes ->> 'user_id', jsonb_build_object('phone', n.phone, 'user_id', n.user_id)
-    FROM jsonb_to_recordset(p_messages) AS n (channel text, account text, phone text, user_id text, becomes jsonb)
-    WHERE n.becomes IS NOT NULL) q;
+    FROM jsonb_to_recordset(p_messages) AS n (channel text, account text, phone text, user_id text, becomes jsonb, external_id text)
+    WHERE n.becomes IS NOT NULL
+      -- told again days later, the number may be somebody else's
+      AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = baton_dedupe_key_v1(n.channel, n.account, n.external_id))) q;
   IF v_pairs IS NULL THEN
     RETURN;
   END IF;
@@ -410,6 +686,29 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- A page of the chat sessions of a scope (as in baton_session_scope_v1), the latest activity first, behind p_time_after
+-- and p_session_after. One more than p_limit where others follow. total: of all pages.
+CREATE OR REPLACE FUNCTION baton_list_sessions_v1(
+  p_user text, p_device uuid, p_active boolean, p_expired boolean, p_time_after timestamptz, p_session_after uuid, p_limit int
+) RETURNS TABLE (now timestamptz, total int, sessions jsonb)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+BEGIN
+  now := baton_now_v1();
+  WITH scope AS MATERIALIZED (
+    SELECT * FROM baton_session_scope_v1(p_user, p_device, p_active, p_expired, now)),
+  page AS (
+    SELECT s.session_id FROM scope s
+    WHERE p_session_after IS NULL OR (s.last_activity, s.session_id) < (p_time_after, p_session_after)
+    ORDER BY s.last_activity DESC, s.session_id DESC LIMIT p_limit + 1)
+  SELECT (SELECT count(*) FROM scope),
+    (SELECT jsonb_agg(baton_session_view_v1(c, false) ORDER BY c.last_activity DESC, c.session_id DESC)
+     FROM page p JOIN chat_sessions c ON c.session_id = p.session_id)
+  INTO total, sessions;
+  RETURN NEXT;
+END $$;
+
+--> statement-breakpoint
 -- Bytes of a message that a turn carries.
 CREATE OR REPLACE FUNCTION baton_message_bytes_v1(p_message chat_messages) RETURNS bigint
 LANGUAGE sql STABLE AS $$
@@ -433,8 +732,8 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
--- NEXT: takes the free turns among these devices, at most p_max_turns, if something waits there in the lane; first
--- the ones that an earlier try of this very call took. One row per turn; where none was taken, one row with the
+-- NEXT: takes the free turns among these devices, at most p_max_turns, if something waits there in the lane or, in
+-- the builtin one, a reply is due; first the ones that an earlier try of this very call took. One row per turn; where none was taken, one row with the
 -- clock alone.
 CREATE OR REPLACE FUNCTION baton_next_v1(
   p_devices uuid[], p_request text, p_lane text, p_max_turns int,
@@ -453,7 +752,9 @@ BEGIN
     SELECT c.device_id FROM conversation_states c
     WHERE c.device_id = ANY (p_devices)
       AND (c.turn_expires_at IS NULL OR c.turn_expires_at <= v_start OR c.turn_owner = p_request)
-      AND EXISTS (SELECT FROM chat_messages m WHERE m.device_id = c.device_id AND m.lane = p_lane AND m.status = 'waiting')
+      AND (EXISTS (SELECT FROM chat_messages m WHERE m.device_id = c.device_id AND m.lane = p_lane AND m.status = 'waiting')
+        OR p_lane = 'builtin' AND EXISTS (SELECT FROM chat_messages m
+          WHERE m.device_id = c.device_id AND m.status IN ('pending', 'sending', 'unknown') AND (m.claim_expires_at <= v_start OR c.turn_owner = p_request)))
     ORDER BY coalesce(c.turn_owner = p_request AND c.turn_expires_at > v_start, false) DESC, c.device_id LIMIT p_max_turns) q;
   PERFORM FROM conversation_states c WHERE c.device_id = ANY (v_devices) ORDER BY c.device_id FOR UPDATE;
   now := baton_now_v1();
@@ -533,6 +834,46 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- Merges a chat session's metadata (RFC 7396) and, with p_complete, ends it: it stays for p_completed_ttl seconds and is
+-- its device's current one no more. Either is a sign of life. p_owner: only a session of this device; null: of any.
+-- outcome: patched, not_found, too_large (nothing was written).
+CREATE OR REPLACE FUNCTION baton_patch_session_v1(
+  p_session uuid, p_owner uuid, p_patch jsonb, p_complete boolean, p_session_ttl int, p_completed_ttl int, p_max_bytes int
+) RETURNS TABLE (now timestamptz, outcome text, session jsonb)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  t chat_sessions;
+  v_metadata jsonb;
+BEGIN
+  PERFORM FROM conversation_states s JOIN chat_sessions c ON c.device_id = s.device_id WHERE c.session_id = p_session FOR UPDATE OF s;
+  SELECT * INTO t FROM chat_sessions c WHERE c.session_id = p_session FOR UPDATE;
+  now := baton_now_v1();
+  IF t.session_id IS NULL OR t.expires_at <= now OR t.device_id <> coalesce(p_owner, t.device_id) THEN
+    outcome := 'not_found';
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  v_metadata := baton_merge_patch_v1(t.metadata, p_patch);
+  -- what was larger before may still shrink
+  IF p_patch <> '{}' AND octet_length(v_metadata::text) > p_max_bytes AND octet_length(v_metadata::text) > octet_length(t.metadata::text) THEN
+    outcome := 'too_large';
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  UPDATE chat_sessions c SET metadata = v_metadata, complete = c.complete OR p_complete, last_activity = now,
+    expires_at = now + CASE WHEN c.complete OR p_complete THEN p_completed_ttl ELSE coalesce(c.ttl, p_session_ttl) END * interval '1 s'
+  WHERE c.session_id = p_session RETURNING * INTO t;
+  UPDATE conversation_states s SET updated_at = now,
+    session_id = CASE WHEN NOT t.complete THEN s.session_id END,
+    session_expires_at = CASE WHEN NOT t.complete THEN t.expires_at END
+  WHERE s.device_id = t.device_id AND s.session_id = p_session;
+  outcome := 'patched';
+  session := baton_session_view_v1(t, true);
+  RETURN NEXT;
+END $$;
+
+--> statement-breakpoint
 -- A person holds the conversation: what waits enters the history at once and is never handed to code, not
 -- later either. The caller holds the device's state row.
 CREATE OR REPLACE FUNCTION baton_record_v1(p_device uuid, p_now timestamptz) RETURNS void
@@ -572,7 +913,7 @@ BEGIN
       (SELECT m.device_id, m.seq FROM chat_messages m WHERE m.status = 'unknown' AND m.claim_expires_at <= v_start ORDER BY m.claim_expires_at)
       UNION ALL
       -- also the ones being sent: a repeated call finds its own
-      (SELECT m.device_id, m.seq FROM chat_messages m WHERE m.status = 'sending' ORDER BY m.claim_expires_at)
+      (SELECT m.device_id, m.seq FROM chat_messages m WHERE m.status = 'sending' AND m.claim_expires_at IS NOT NULL ORDER BY m.claim_expires_at)
       UNION ALL
       (SELECT m.device_id, NULL FROM chat_messages m WHERE m.status = 'waiting' AND m.lane = 'builtin' ORDER BY m.id)) q
     JOIN conversation_states c ON c.device_id = q.device_id
@@ -651,6 +992,111 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- From which message on the query is looked for in everybody's: 0, all of them; or, where it is so common that more than
+-- 100,000 are to be expected, the first of the newest 50,000. To rank 220,000 of 1,000,000 took four seconds, and says
+-- little: that many are no answer to anything. The newest 10,000 tell how common it is.
+CREATE OR REPLACE FUNCTION baton_search_from_v1(p_query tsquery) RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+  v_last bigint := (SELECT max(m.id) FROM chat_messages m);
+  v_hits bigint;
+BEGIN
+  IF v_last > 100000 THEN
+    SELECT count(*) FILTER (WHERE q.search @@ p_query) INTO v_hits
+    FROM (SELECT m.search FROM chat_messages m ORDER BY m.id DESC LIMIT 10000) q;
+    IF v_hits * v_last / 10000 > 100000 THEN
+      RETURN (SELECT min(q.id) FROM (SELECT m.id FROM chat_messages m ORDER BY m.id DESC LIMIT 50000) q);
+    END IF;
+  END IF;
+  RETURN 0;
+END $$;
+
+--> statement-breakpoint
+-- A page of the chat sessions of a scope (as in baton_session_scope_v1) in which a message fits the words, the best
+-- first, behind p_rank_after, p_time_after and p_session_after; each with the messages that fit best, and in a piece of
+-- their text the hits between U+0002 and U+0003. One more than p_limit where others follow. total: of all pages; null:
+-- of everybody's messages only words that must occur can be looked for. partial: the words are so common that only the
+-- newest messages were looked at.
+CREATE OR REPLACE FUNCTION baton_search_sessions_v1(
+  p_words text, p_user text, p_device uuid, p_active boolean, p_expired boolean,
+  p_rank_after real, p_time_after timestamptz, p_session_after uuid, p_limit int
+) RETURNS TABLE (now timestamptz, total int, partial boolean, sessions jsonb)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+  -- as in baton_search_vector_v1
+  v_query tsquery := websearch_to_tsquery('baton_search', regexp_replace(normalize(p_words), '([/<])', ' \1 ', 'g'));
+  v_everywhere boolean := p_user IS NULL AND p_device IS NULL;
+  v_from bigint := 0;
+BEGIN
+  now := baton_now_v1();
+  IF v_everywhere AND querytree(v_query) = 'T' THEN
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  IF v_everywhere THEN
+    v_from := baton_search_from_v1(v_query);
+  END IF;
+  partial := v_from > 0;
+  WITH found AS MATERIALIZED (
+    SELECT * FROM baton_found_in_scope_v1(v_query, p_user, p_device, p_active, p_expired, now) WHERE NOT v_everywhere
+    UNION ALL
+    SELECT * FROM baton_found_anywhere_v1(v_query, v_from, p_active, p_expired, now) WHERE v_everywhere),
+  page AS (
+    SELECT * FROM found f
+    WHERE p_session_after IS NULL OR (f.rank, f.last_activity, f.session_id) < (p_rank_after, p_time_after, p_session_after)
+    ORDER BY f.rank DESC, f.last_activity DESC, f.session_id DESC LIMIT p_limit + 1)
+  SELECT (SELECT count(*) FROM found),
+    (SELECT jsonb_agg(baton_session_view_v1(c, false) || jsonb_build_object('rank', p.rank, 'matches', h.matches)
+       ORDER BY p.rank DESC, p.last_activity DESC, p.session_id DESC)
+     FROM page p JOIN chat_sessions c ON c.session_id = p.session_id,
+       LATERAL (SELECT jsonb_agg(jsonb_build_object('message_id', m.id::text, 'snippet',
+           regexp_replace(ts_headline('baton_search', x.text, v_query, E'StartSel=\x02, StopSel=\x03'), ' ([/<]) ', '\1', 'g')) ORDER BY i.place) AS matches
+         FROM unnest(p.ids) WITH ORDINALITY i (id, place) JOIN chat_messages m ON m.id = i.id,
+           LATERAL (SELECT regexp_replace(translate(left(normalize(m.content), 200000), E'\x02\x03', ''), '([/<])', ' \1 ', 'g') AS text) x) h)
+  INTO total, sessions;
+  RETURN NEXT;
+END $$;
+
+--> statement-breakpoint
+-- A reply that could not go out freely is followed by another that may, once: not again before the person has
+-- written. p_instead: {content, metadata, agent}; such rows carry "reopens" in their metadata. The caller holds the
+-- device's state row.
+CREATE OR REPLACE FUNCTION baton_send_instead_v1(p_failed chat_messages, p_instead jsonb, p_now timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  v_heard bigint := (
+    SELECT m.seq FROM chat_messages m
+    WHERE m.device_id = p_failed.device_id AND m.role = 'user' AND (m.channel, m.account) = (p_failed.channel, p_failed.account) AND m.seq IS NOT NULL
+    ORDER BY m.seq DESC LIMIT 1);
+  v_seq bigint;
+BEGIN
+  IF EXISTS (
+    SELECT FROM chat_messages m
+    WHERE m.device_id = p_failed.device_id AND m.seq > coalesce(v_heard, 0) AND m.role = 'assistant'
+      AND (m.channel, m.account) = (p_failed.channel, p_failed.account) AND m.metadata @> '{"reopens": true}')
+  THEN
+    RETURN;
+  END IF;
+  UPDATE conversation_states c SET last_seq = c.last_seq + 1 WHERE c.device_id = p_failed.device_id RETURNING c.last_seq INTO v_seq;
+  INSERT INTO chat_messages (device_id, session_id, seq, role, content, metadata, agent, channel, account, lane, address, status, answers,
+    turn_fence, claim_expires_at, sent_at, created_at)
+  VALUES (p_failed.device_id, p_failed.session_id, v_seq, 'assistant', p_instead ->> 'content',
+    coalesce(p_instead -> 'metadata', '{}') || '{"reopens": true}', coalesce(p_instead ->> 'agent', p_failed.agent),
+    p_failed.channel, p_failed.account, p_failed.lane, p_failed.address, 'pending', p_failed.answers,
+    p_failed.turn_fence, p_now, p_now, p_now);
+  UPDATE chat_sessions c SET message_count = c.message_count + 1 WHERE c.session_id = p_failed.session_id;
+END $$;
+
+--> statement-breakpoint
+-- The sender's clock where it makes sense (30 days back, 10 minutes ahead), else the arrival.
+CREATE OR REPLACE FUNCTION baton_sent_at_v1(p_sent_at timestamptz, p_now timestamptz) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN p_sent_at BETWEEN p_now - interval '30 days' AND p_now + interval '10 minutes' THEN p_sent_at ELSE p_now END
+$$;
+
+--> statement-breakpoint
 -- Why a chat session takes no message at p_now: session_not_found (unknown, deleted or over), session_complete; null:
 -- it takes it. VOLATILE: it must see what the calling function has just written.
 CREATE OR REPLACE FUNCTION baton_session_refusal_v1(p_session uuid, p_now timestamptz) RETURNS text
@@ -663,8 +1109,57 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- The chat sessions of a user, of a device, of both at once, or of everybody (both null): those that live at p_now, or
+-- all of them. p_active: only the ones that are (or are not) both alive and not complete. By branches, because each
+-- has an index of its own and one statement for all would be planned for none.
+CREATE OR REPLACE FUNCTION baton_session_scope_v1(p_user text, p_device uuid, p_active boolean, p_expired boolean, p_now timestamptz)
+RETURNS TABLE (session_id uuid, created_at timestamptz, last_activity timestamptz, expires_at timestamptz)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+  v_since timestamptz := CASE WHEN p_expired THEN '-infinity' ELSE p_now END;
+BEGIN
+  IF p_user IS NOT NULL THEN
+    RETURN QUERY SELECT c.session_id, c.created_at, c.last_activity, c.expires_at FROM chat_sessions c
+    WHERE c.user_id = p_user AND c.expires_at > v_since AND (p_device IS NULL OR c.device_id = p_device)
+      AND (p_active IS NULL OR p_active = (c.expires_at > p_now AND NOT c.complete));
+  ELSIF p_device IS NOT NULL THEN
+    RETURN QUERY SELECT c.session_id, c.created_at, c.last_activity, c.expires_at FROM chat_sessions c
+    WHERE c.device_id = p_device AND c.expires_at > v_since
+      AND (p_active IS NULL OR p_active = (c.expires_at > p_now AND NOT c.complete));
+  ELSE
+    RETURN QUERY SELECT c.session_id, c.created_at, c.last_activity, c.expires_at FROM chat_sessions c
+    WHERE c.expires_at > v_since
+      AND (p_active IS NULL OR p_active = (c.expires_at > p_now AND NOT c.complete));
+  END IF;
+END $$;
+
+--> statement-breakpoint
+-- A chat session as callers see it. In a list (p_whole false) its metadata only up to 4 kB, else null: a page holds a
+-- hundred of them. The stored size is looked at first, for which nothing has to be unpacked.
+CREATE OR REPLACE FUNCTION baton_session_view_v1(p_session chat_sessions, p_whole boolean) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+  SELECT jsonb_build_object(
+    'session_id', p_session.session_id,
+    'device_id', p_session.device_id,
+    'user_id', p_session.user_id,
+    'channel', p_session.channel,
+    'metadata', CASE WHEN p_whole THEN p_session.metadata
+      WHEN pg_column_size(p_session.metadata) > 4096 OR octet_length(p_session.metadata::text) > 4096 THEN NULL
+      ELSE p_session.metadata END,
+    'complete', p_session.complete,
+    'message_count', p_session.message_count,
+    'created_at', p_session.created_at,
+    'last_activity', p_session.last_activity,
+    'expires_at', p_session.expires_at)
+$$;
+
+--> statement-breakpoint
 -- SETTLE: what became of the replies the turn had to send, then the turn's end, or the next one if more waits and
--- p_lease_ms is not 0. p_results: [{id, status, external_id?, error?, retry_ms?, untried?}]; outcome: settled or lost.
+-- p_lease_ms is not 0. p_results: [{id, status, external_id?, error?, retry_ms?, untried?, instead?: {content,
+-- metadata, agent}}]; outcome: settled or lost. instead: goes out in the place of a failed reply, once until the
+-- person writes again.
 -- One that comes too late may still say what nobody else knows: that the channel took a reply, or never will.
 CREATE OR REPLACE FUNCTION baton_settle_v1(
   p_device uuid, p_fence bigint, p_results jsonb, p_lease_ms int, p_history int, p_max_attempts int, p_resend_ms int
@@ -673,6 +1168,7 @@ LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
   s conversation_states;
+  v_instead record;
 BEGIN
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
   now := baton_now_v1();
@@ -684,17 +1180,27 @@ BEGIN
       claim_expires_at = now + coalesce(r.retry_ms, CASE WHEN r.status = 'unknown' THEN p_resend_ms ELSE 0 END) * interval '1 ms'
     FROM jsonb_to_recordset(p_results) AS r (id bigint, status text, external_id text, error text, retry_ms int, untried boolean)
     WHERE m.id = r.id AND m.device_id = p_device AND m.status = 'sending';
+    FOR v_instead IN
+      SELECT m AS reply, r.instead FROM jsonb_to_recordset(p_results) AS r (id bigint, status text, instead jsonb)
+      JOIN chat_messages m ON m.id = r.id AND m.device_id = p_device
+      WHERE r.instead IS NOT NULL AND m.status = 'failed' ORDER BY m.seq
+    LOOP
+      PERFORM baton_send_instead_v1(v_instead.reply, v_instead.instead, now);
+    END LOOP;
     -- a reply the worker says nothing of may be out or not
     UPDATE chat_messages m SET status = 'unknown', claim_expires_at = now + p_resend_ms * interval '1 ms'
     WHERE m.device_id = p_device AND m.status = 'sending';
     UPDATE conversation_states c SET turn_expires_at = NULL, updated_at = now WHERE c.device_id = p_device;
-  ELSIF NOT coalesce(s.turn_owner = 'after:' || p_fence OR (s.turn_fence = p_fence AND s.committed_fence = p_fence), false) THEN
+  ELSE
     UPDATE chat_messages m SET external_id = coalesce(m.external_id, r.external_id), error = r.error, status = r.status
     FROM jsonb_to_recordset(p_results) AS r (id bigint, status text, external_id text, error text)
     WHERE m.id = r.id AND m.device_id = p_device AND m.status = 'unknown' AND r.status IN ('sent', 'failed');
-    outcome := 'lost';
-    RETURN NEXT;
-    RETURN;
+    -- what is not lost was settled before, or found lapsed by somebody who had nothing to take
+    IF NOT coalesce(s.turn_owner = 'after:' || p_fence OR (s.turn_fence = p_fence AND s.committed_fence = p_fence), false) THEN
+      outcome := 'lost';
+      RETURN NEXT;
+      RETURN;
+    END IF;
   END IF;
   outcome := 'settled';
   IF p_lease_ms > 0 THEN
@@ -719,9 +1225,13 @@ DECLARE
 BEGIN
   SELECT array_agg(k.ord), array_agg(DISTINCT p_of[k.ord]) FILTER (WHERE k.session IS NULL), array_agg(DISTINCT k.session)
   INTO v_new, v_devices, v_sessions
-  FROM (SELECT ord, p_keys[ord] AS key, (e.m ->> 'session_id')::uuid AS session FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)) k
+  FROM (
+    SELECT ord, p_keys[ord] AS key, (e.m ->> 'session_id')::uuid AS session, (e.m ->> 'max_waiting')::int AS most
+    FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)) k
   WHERE p_of[k.ord] IS NOT NULL AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = k.key)
-    AND (k.session IS NULL OR baton_session_refusal_v1(k.session, p_now) IS NULL);
+    AND (k.session IS NULL OR baton_session_refusal_v1(k.session, p_now) IS NULL)
+    AND (k.most IS NULL OR k.most > (
+      SELECT count(*) FROM (SELECT FROM chat_messages w WHERE w.device_id = p_of[k.ord] AND w.status = 'waiting' LIMIT k.most) q));
   IF v_new IS NOT NULL THEN
     -- a redelivery is no sign of life: only a device with something new has its session opened or prolonged
     PERFORM baton_open_sessions_v1(v_devices, p_messages -> 0 ->> 'channel', p_session_ttl, p_now);
@@ -739,7 +1249,7 @@ BEGIN
       FROM (
         SELECT nextval('chat_messages_id_seq') AS id, p_of[r.ord] AS device_id, p_keys[r.ord] AS key,
           r.content, r.metadata, r.channel, r.account, r.session_id, r.external_id, r.author, coalesce(r.turn, true) AS turn, r.answer_within,
-          CASE WHEN r.sent_at BETWEEN p_now - interval '30 days' AND p_now + interval '10 minutes' THEN r.sent_at ELSE p_now END AS plausible,
+          baton_sent_at_v1(r.sent_at, p_now) AS plausible,
           -- a number that is known as somebody else's is no way to this sender
           CASE WHEN coalesce(r.phone, r.user_id) IS NOT NULL THEN jsonb_strip_nulls(jsonb_build_object('user_id', r.user_id, 'phone',
             CASE WHEN baton_identity_v1(r.channel, r.account, 'phone', r.phone) = p_of[r.ord] THEN coalesce(r.dial, r.phone) END)) END AS address
@@ -759,7 +1269,7 @@ BEGIN
     FOR m IN
       -- what a person has said for the business holds the conversation; what somebody took back is marked
       SELECT p_of[e.ord] AS device_id, e.channel, e.account, e.revokes,
-        CASE WHEN e.answer_within IS NULL OR coalesce(e.sent_at, p_now) > p_now - e.answer_within * interval '1 s' THEN e.human_ttl END AS human_ttl
+        CASE WHEN e.answer_within IS NULL OR baton_sent_at_v1(e.sent_at, p_now) > p_now - e.answer_within * interval '1 s' THEN e.human_ttl END AS human_ttl
       FROM ROWS FROM (jsonb_to_recordset(p_messages) AS
           (channel text, account text, revokes text, human_ttl int, answer_within int, sent_at timestamptz))
         WITH ORDINALITY AS e (channel, account, revokes, human_ttl, answer_within, sent_at, ord)

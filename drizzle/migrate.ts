@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate as applyAll } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
+import { readConfig } from '../lib/config.ts';
 import { folder, type Migration, readMigrations } from './files.ts';
 
 /** Any number, the same for every deployment: two that start at once wait for each other. */
@@ -68,15 +69,22 @@ function refuseEdited(migrations: Migration[], applied: Applied[]): void {
 const HELP = `Usage: npm run db:migrate
 
 Applies the migrations of drizzle/ to the database of DATABASE_URL_UNPOOLED, or of DATABASE_URL
-where that is not set. Give it a direct URL, not a pooled one. Safe to repeat.`;
+where that is not set (POSTGRES_URL_NON_POOLING and POSTGRES_URL are read as well). Give it a direct
+URL, not a pooled one. Safe to repeat.`;
 
 async function main(): Promise<void> {
   if (process.argv.includes('--help')) {
     console.log(HELP);
     return;
   }
-  const url = process.env['DATABASE_URL_UNPOOLED'] || process.env['DATABASE_URL'];
-  if (!url) {
+  const read = readConfig(process.env);
+  if (!read.ok) {
+    console.error(read.mistakes.join('\n'));
+    process.exitCode = 1;
+    return;
+  }
+  const url = read.config.directDatabaseUrl ?? read.config.databaseUrl;
+  if (url === null) {
     console.error(
       'DATABASE_URL is not set. `npm run dev` migrates its own database; for any other, set it.',
     );

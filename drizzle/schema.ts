@@ -110,6 +110,12 @@ export const chatSessions = pgTable(
   (table) => [
     // a device's sessions, newest first; erase
     index('chat_sessions_device').on(table.deviceId, table.lastActivity),
+    // a user's sessions, the living ones first; how many there are
+    index('chat_sessions_user')
+      .on(table.userId, table.expiresAt)
+      .where(sql`${table.userId} is not null`),
+    // everybody's living sessions
+    index('chat_sessions_living').on(table.expiresAt),
     // retention
     index('chat_sessions_activity').on(table.lastActivity),
   ],
@@ -171,14 +177,21 @@ export const chatMessages = pgTable(
     index('chat_messages_fallen')
       .on(table.id)
       .where(sql`${table.status} = 'waiting' and ${table.lane} = 'builtin'`),
+    // keys of deleted messages that nobody will send again
+    index('chat_messages_erased')
+      .on(table.createdAt)
+      .where(sql`${table.status} = 'erased'`),
     // what was set aside
     index('chat_messages_failed')
       .on(table.id)
       .where(sql`${table.status} = 'failed' and ${table.role} = 'user'`),
-    // replies that are not out yet
+    // what recovery looks for, whatever the device. The second condition says nothing of the rows; it keeps the
+    // planner from reading this whole list for one device's replies, as it did while the table was new
     index('chat_messages_due')
       .on(table.status, table.claimExpiresAt)
-      .where(sql`${table.status} in ('pending', 'sending', 'unknown')`),
+      .where(
+        sql`${table.status} in ('pending', 'sending', 'unknown') and ${table.claimExpiresAt} is not null`,
+      ),
     // a status finds its reply by the channel's id
     index('chat_messages_sent')
       .on(table.channel, table.account, table.externalId)

@@ -1,16 +1,13 @@
+import { type AddressBound, boundAddresses } from './access/addresses.ts';
 import { createRegistry, agents, type Registry } from './agents/registry.ts';
 import type { Channel } from './channels/channel.ts';
-import { WHATSAPP } from './channels/whatsapp/parse.ts';
-import { createWhatsAppChannel } from './channels/whatsapp/send.ts';
 import { type Config, readConfig } from './config.ts';
 import { BatonError } from './errors.ts';
+import type { Frame } from './frame.ts';
 import { log, setLogLevel } from './log.ts';
 import type { StorageLimits } from './storage/limits.ts';
-import { openNeon } from './storage/postgres/neon.ts';
-import { openPg } from './storage/postgres/pg.ts';
 import type { Storage } from './storage/storage.ts';
-import { createSweeper } from './sweep.ts';
-import type { Frame } from './turn.ts';
+import type { TurnServices } from './turn.ts';
 
 /** Everything a request needs, put together once per instance. */
 export interface App {
@@ -20,43 +17,89 @@ export interface App {
   channelOf(name: string): Channel | null;
   /** Picks up what was let fall; any request may ask for it. */
   sweep(frame: Frame): Promise<void>;
+  /** Devices that one address may register. */
+  newcomers: AddressBound;
   close(): Promise<void>;
 }
 
+/** Devices that an address may register with one instance in 30 seconds: an office behind one address has some. */
+const NEWCOMERS = 50;
+
 /** The composition root: the one place that knows which implementations are used. */
-export function createApp(
+export async function createApp(
   config: Config,
   parts: Partial<Pick<App, 'storage' | 'registry' | 'channelOf' | 'sweep'>> = {},
-): App {
+): Promise<App> {
   setLogLevel(config.logLevel);
-  if (!config.production && config.apiKeys.length === 0) {
+  if (config.openMode) {
     log('warn', 'open_mode', {
       detail: 'API_KEYS is not set: every route but the webhook and the cron is open to everybody',
     });
   }
   const opened =
     parts.storage === undefined
-      ? openStorage(config)
+      ? await openStorage(config)
       : { storage: parts.storage, close: () => Promise.resolve() };
-  const channels = new Map([[WHATSAPP, createWhatsAppChannel(config.whatsapp)]]);
+  const channels = await openChannels(config);
   const services = {
     config,
     storage: opened.storage,
     registry: parts.registry ?? createRegistry(agents),
     channelOf: parts.channelOf ?? ((name: string) => channels.get(name) ?? null),
   };
-  return { ...services, sweep: parts.sweep ?? createSweeper(services), close: opened.close };
+  return {
+    ...services,
+    sweep: parts.sweep ?? sweepLater(services),
+    newcomers: boundAddresses(NEWCOMERS, 30_000),
+    close: opened.close,
+  };
 }
 
-function openStorage(config: Config): { storage: Storage; close(): Promise<void> } {
+// Loaded at the first request, as the driver is, and the sweep behind its answer: a cold start pays a quarter of a
+// millisecond for every schema.
+
+async function openChannels(config: Config): Promise<ReadonlyMap<string, Channel>> {
+  const [{ WHATSAPP }, { createWhatsAppChannel }, { createMediaFetcher }] = await Promise.all([
+    import('./channels/whatsapp/parse.ts'),
+    import('./channels/whatsapp/send.ts'),
+    import('./channels/whatsapp/media.ts'),
+  ]);
+  const fetchMedia = createMediaFetcher(config.whatsapp);
+  return new Map([[WHATSAPP, { ...createWhatsAppChannel(config), fetchMedia }]]);
+}
+
+function sweepLater(services: TurnServices): App['sweep'] {
+  let sweeper: Promise<App['sweep']> | null = null;
+  return async (frame) => {
+    sweeper ??= import('./sweep.ts').then(({ createSweeper }) => createSweeper(services));
+    const sweep = await sweeper;
+    await sweep(frame);
+  };
+}
+
+/** Loads only the driver that is used: a cold start feels each of them. */
+async function openStorage(config: Config): Promise<{ storage: Storage; close(): Promise<void> }> {
+  const limits = limitsOf(config);
+  if (config.storage === 'memory') {
+    log('warn', 'storage_forgets', {
+      detail:
+        'STORAGE=memory: everything is forgotten when this process ends, and no other sees it',
+    });
+    const { createMemoryStorage } = await import('./storage/memory/memory-storage.ts');
+    return { storage: createMemoryStorage(limits), close: () => Promise.resolve() };
+  }
   if (config.databaseUrl === null) {
     throw new BatonError(
       'not_configured',
       'DATABASE_URL is not set; only npm run dev and the tests bring a database of their own',
     );
   }
-  const open = config.databaseDriver === 'neon-http' ? openNeon : openPg;
-  return open(config.databaseUrl, limitsOf(config));
+  if (config.databaseDriver === 'neon-http') {
+    const { openNeon } = await import('./storage/postgres/neon.ts');
+    return openNeon(config.databaseUrl, limits);
+  }
+  const { openPg } = await import('./storage/postgres/pg.ts');
+  return openPg(config.databaseUrl, limits);
 }
 
 function limitsOf(config: Config): StorageLimits {
@@ -71,7 +114,7 @@ function limitsOf(config: Config): StorageLimits {
   };
 }
 
-let current: App | null = null;
+let current: Promise<App> | null = null;
 
 /**
  * This instance's app, made at the first request.
@@ -79,8 +122,20 @@ let current: App | null = null;
  * @throws {BatonError} `not_configured` when a setting is wrong; the mistakes stand in the log, and are looked for
  *   again at the next request
  */
-export function currentApp(): App {
+export async function currentApp(): Promise<App> {
   if (current !== null) return current;
+  const opening = openApp();
+  current = opening;
+  try {
+    return await opening;
+  } catch (error) {
+    // a promise that failed must not stay for the life of the instance
+    if (current === opening) current = null;
+    throw error;
+  }
+}
+
+async function openApp(): Promise<App> {
   const result = readConfig();
   if (!result.ok) {
     log('error', 'not_configured', { mistakes: result.mistakes });
@@ -89,11 +144,10 @@ export function currentApp(): App {
       'A setting of this deployment is wrong; its log says which',
     );
   }
-  current = createApp(result.config);
-  return current;
+  return createApp(result.config);
 }
 
 /** Puts another app in the place of this instance's, as tests do. */
 export function useApp(app: App | null): void {
-  current = app;
+  current = app === null ? null : Promise.resolve(app);
 }

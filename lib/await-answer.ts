@@ -1,24 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BatonError } from './errors.ts';
+import type { JsonObject } from './json.ts';
+import { sessionNotFound } from './limits.ts';
+import type { Frame } from './frame.ts';
 import { describeError, log } from './log.ts';
 import type { AcceptedDevice, Answer, DeviceId } from './storage/storage.ts';
-import {
-  type Committed,
-  type Frame,
-  type Held,
-  takeTurn,
-  type TurnServices,
-  work,
-} from './turn.ts';
+import { type Committed, type Held, takeTurn, type TurnServices, work } from './turn.ts';
 
 /** Milliseconds between two looks at a turn that another request holds; each look waits half as long again. */
 const FIRST_LOOK = 40;
 const LONGEST_LOOK = 500;
 
-/** A caller that reads its answer from the response: the web webhook. */
+/** A caller that reads its answer from the response: the web webhook, the chat API. */
 export interface Question {
   device: DeviceId;
   channel: string;
+  account: string;
   messageId: string;
   /** What ACCEPT said of it, and performance.now() before that call. */
   accepted: AcceptedDevice;
@@ -27,8 +24,10 @@ export interface Question {
 
 export interface QuestionAnswer {
   sessionId: string;
+  /** What was asked, as it was stored. */
+  text: string;
   activeAgent: string | null;
-  replies: { content: string; agent: string | null; metadata: object; inReplyTo: string[] }[];
+  replies: { content: string; agent: string | null; metadata: JsonObject; inReplyTo: string[] }[];
 }
 
 /**
@@ -37,7 +36,8 @@ export interface QuestionAnswer {
  *
  * @param keep lets work that outlives the answer (messages of others that came in meanwhile) go on
  * @returns null when the wait is over before the answer is there: the message is stored, and will be answered
- * @throws {BatonError} `agent_failed` once the message was set aside, `storage_unavailable`
+ * @throws {BatonError} `agent_failed` once the message was set aside, `session_not_found` once it was deleted,
+ *   `storage_unavailable`
  */
 export async function ask(
   services: TurnServices,
@@ -60,6 +60,7 @@ export async function ask(
       question.device,
       question.channel,
       question.messageId,
+      question.account,
     );
     const answer = toAnswer(seen, question.messageId);
     if (answer !== null) return answer;
@@ -87,7 +88,8 @@ async function workFor(
   const own = Promise.withResolvers<QuestionAnswer | null>();
   const done = work(services, held, frame, {
     committed(commit) {
-      if (commit.answered.some((message) => message.id === id)) own.resolve(ofCommit(commit, held));
+      if (commit.answered.some((message) => message.id === id))
+        own.resolve(ofCommit(commit, held, id));
     },
     failed: () => own.resolve(null),
   });
@@ -101,9 +103,10 @@ async function workFor(
   return own.promise;
 }
 
-function ofCommit(commit: Committed, { turn }: Held): QuestionAnswer {
+function ofCommit(commit: Committed, { turn }: Held, id: string): QuestionAnswer {
   return {
     sessionId: commit.sessionId ?? turn.sessionId,
+    text: turn.messages.find((message) => message.id === id)?.content ?? '',
     activeAgent: commit.lock?.agent ?? null,
     replies: commit.replies.map(({ content, agent, metadata }) => ({
       content,
@@ -117,6 +120,7 @@ function ofCommit(commit: Committed, { turn }: Held): QuestionAnswer {
 /** null: not yet. */
 function toAnswer({ message, replies }: Answer, messageId: string): QuestionAnswer | null {
   if (message === null || message.status === 'waiting') return null;
+  if (message.status === 'erased') throw sessionNotFound();
   if (message.status === 'failed') {
     throw new BatonError(
       'agent_failed',
@@ -125,6 +129,7 @@ function toAnswer({ message, replies }: Answer, messageId: string): QuestionAnsw
   }
   return {
     sessionId: message.sessionId,
+    text: message.content,
     activeAgent: message.holder,
     replies: replies.map(({ content, agent, metadata, answers }) => ({
       content,

@@ -1,4 +1,5 @@
-import type { Frame, TurnServices } from './turn.ts';
+import type { Frame } from './frame.ts';
+import type { TurnServices } from './turn.ts';
 import { recover } from './sweep.ts';
 
 /** Rows of each kind that one statement takes. */

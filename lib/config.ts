@@ -1,12 +1,26 @@
 /** Every setting, parsed and checked; the one place that reads the environment. */
 export interface Config {
   databaseUrl: string | null;
+  /** The same database past its pooler, for migrations: they hold a lock of the session. */
+  directDatabaseUrl: string | null;
   /** Neon over HTTP for any host of theirs, `pg` over TCP for every other, unless DATABASE_DRIVER says. */
   databaseDriver: 'neon-http' | 'pg';
-  storage: 'postgres';
+  storage: 'postgres' | 'memory';
+  /** Upstash Redis over HTTP. */
+  cache: { url: string; token: string } | null;
   apiKeys: readonly string[];
   deviceTokenSecrets: readonly string[];
   cronSecrets: readonly string[];
+  /** Seconds. */
+  deviceTokenTtl: number;
+  /** Tokens of the deployer's own identity provider, which say who is logged in; null: there are none. */
+  userTokens: {
+    issuer: string;
+    audience: string;
+    keys: { jwksUrl: string } | { secrets: readonly string[] };
+  } | null;
+  /** Origins whose pages may call: `https://shop.example`, `http://localhost:*` for any port, `*` for all. */
+  allowedOrigins: readonly string[];
   whatsapp: {
     verifyToken: string | null;
     appSecrets: readonly string[];
@@ -15,6 +29,8 @@ export interface Config {
     phoneNumberIds: readonly string[];
     apiUrl: string;
     apiVersion: string;
+    /** Sent in the place of a reply that comes when the person has not written for 24 hours; null: nothing is. */
+    reopenTemplate: { name: string; language: string } | null;
   };
   /** Seconds. */
   defaultSessionTtl: number;
@@ -23,18 +39,30 @@ export interface Config {
   turnLease: number;
   replyWait: number;
   resendAfter: number;
+  /** How long a person who answers from the business's own app holds the conversation; renewed by each message. */
+  humanTtl: number;
+  /** Milliseconds in which a person's messages become one turn. */
+  burstWindowMs: number;
   /** Messages. */
   sessionMaxMessages: number;
   retentionDays: number;
   /** Bytes. */
   maxStateBytes: number;
+  maxMessageBytes: number;
+  maxMetadataBytes: number;
   maxAttempts: number;
+  /** Of a user, or of a device where none is named; 0: any number. */
+  maxSessionsPerUser: number;
+  maxSessionsPerHour: number;
+  /** Of a device. */
+  maxWaitingMessages: number;
   statelessFallback: boolean;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
   port: number;
   dataDir: string;
-  /** Closes open mode. */
   production: boolean;
+  /** Everybody may call everything: no API keys, and not in production. */
+  openMode: boolean;
 }
 
 export type ConfigResult = { ok: true; config: Config } | { ok: false; mistakes: string[] };
@@ -42,6 +70,9 @@ export type ConfigResult = { ok: true; config: Config } | { ok: false; mistakes:
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const SECRET_LENGTH = 32;
+
+/** Pages that somebody develops on the same machine. */
+const LOCAL_ORIGINS = ['http://localhost:*', 'http://127.0.0.1:*'];
 
 /** Reads one variable after the other and collects a sentence per mistake, so that all are seen at once. */
 class Reader {
@@ -94,6 +125,21 @@ class Reader {
     return found ?? fallback;
   }
 
+  /** The one that is set, of several names that hosting panels give to the same thing. */
+  spelling(...names: readonly [string, ...string[]]): string {
+    return names.filter((name) => this.text(name) !== null)[0] ?? names[0];
+  }
+
+  /** A URL and its token. Either without the other is a mistake. */
+  restService(prefix: string): { url: string; token: string } | null {
+    const url = this.url(`${prefix}_URL`, ['https:', 'http:']);
+    const token = this.text(`${prefix}_TOKEN`);
+    if (url !== null && token !== null) return { url, token };
+    if (url !== null) this.mistakes.push(`${prefix}_TOKEN must be set where ${prefix}_URL is.`);
+    if (token !== null) this.mistakes.push(`${prefix}_URL must be set where ${prefix}_TOKEN is.`);
+    return null;
+  }
+
   url(name: string, protocols: readonly string[]): string | null {
     const text = this.text(name);
     if (text === null) return null;
@@ -104,6 +150,67 @@ class Reader {
     }
     return text;
   }
+
+  /** Who signs users' tokens, and whom for: either keys to be fetched or a secret, and always both names. */
+  userTokens(): Config['userTokens'] {
+    const jwksUrl = this.url('USER_JWT_JWKS_URL', ['https:', 'http:']);
+    const secrets = this.secrets('USER_JWT_SECRET');
+    const issuer = this.text('USER_JWT_ISSUER');
+    const audience = this.text('USER_JWT_AUDIENCE');
+    if (jwksUrl !== null && /^http:\/\/(?!localhost[:/]|127\.0\.0\.1[:/])/.test(jwksUrl)) {
+      this.mistakes.push('USER_JWT_JWKS_URL must be a URL that starts with https://.');
+    }
+    if (jwksUrl !== null && secrets.length > 0) {
+      this.mistakes.push('USER_JWT_SECRET must be left out where USER_JWT_JWKS_URL is set.');
+    }
+    const keys = jwksUrl !== null || secrets.length > 0;
+    if (!keys && issuer === null && audience === null) return null;
+    if (!keys) {
+      this.mistakes.push(
+        'USER_JWT_JWKS_URL must be set, or USER_JWT_SECRET, where USER_JWT_ISSUER or USER_JWT_AUDIENCE is.',
+      );
+    }
+    for (const [name, value] of Object.entries({ ISSUER: issuer, AUDIENCE: audience })) {
+      if (keys && value === null) {
+        this.mistakes.push(`USER_JWT_${name} must be set where the keys of users' tokens are.`);
+      }
+    }
+    return {
+      issuer: issuer ?? '',
+      audience: audience ?? '',
+      keys: jwksUrl === null ? { secrets } : { jwksUrl },
+    };
+  }
+
+  origins(name: string): string[] {
+    const origins = this.list(name);
+    if (!origins.every((origin) => /^(\*|[a-z][a-z\d+.-]*:\/\/[^/*\sA-Z]+(:\*)?)$/.test(origin))) {
+      this.mistakes.push(
+        `${name} must be origins such as https://shop.example, without a path, in lower case.`,
+      );
+    }
+    return origins;
+  }
+
+  /** What goes into a header as it is; what fetch says of one that cannot would hold it. */
+  token(name: string): string | null {
+    const text = this.text(name);
+    if (text === null || /^[\x21-\x7e]+$/.test(text)) return text;
+    this.mistakes.push(`${name} must be the token alone, without spaces or line breaks.`);
+    return null;
+  }
+
+  /** A template's name, and after a colon the language in which it was approved. */
+  template(name: string): { name: string; language: string } | null {
+    const text = this.text(name);
+    if (text === null) return null;
+    const parts = /^([a-z0-9_]{1,512})(?::([a-z]{2,3}(?:_[A-Z]{2,3})?))?$/.exec(text);
+    if (parts?.[1] !== undefined) return { name: parts[1], language: parts[2] ?? 'en_US' };
+    this.mistakes.push(
+      `${name} must be the name of a template and its language, such as reopen_chat:en_US.`,
+    );
+    return null;
+  }
 }
 
 function driverFor(url: string | null): Config['databaseDriver'] {
@@ -111,45 +218,70 @@ function driverFor(url: string | null): Config['databaseDriver'] {
   return host.endsWith('.neon.tech') ? 'neon-http' : 'pg';
 }
 
+const readWhatsApp = (read: Reader): Config['whatsapp'] => ({
+  verifyToken: read.text('WHATSAPP_VERIFY_TOKEN'),
+  appSecrets: read.list('WHATSAPP_APP_SECRET'),
+  accessToken: read.token('WHATSAPP_ACCESS_TOKEN'),
+  phoneNumberIds: read.list('WHATSAPP_PHONE_NUMBER_IDS'),
+  apiUrl: (
+    read.url('WHATSAPP_API_URL', ['https:', 'http:']) ?? 'https://graph.facebook.com'
+  ).replace(/\/+$/, ''),
+  apiVersion: read.text('WHATSAPP_API_VERSION') ?? 'v26.0',
+  reopenTemplate: read.template('WHATSAPP_REOPEN_TEMPLATE'),
+});
+
 /**
  * The settings of an environment, or one sentence per mistake. API.md's table of settings is the contract;
  * what later parts of it need is read where they come.
  */
 export function readConfig(env: Environment = process.env): ConfigResult {
   const read = new Reader(env);
-  const databaseUrl = read.url('DATABASE_URL', ['postgres:', 'postgresql:']);
+  const postgres = ['postgres:', 'postgresql:'];
+  const databaseUrl = read.url(read.spelling('DATABASE_URL', 'POSTGRES_URL'), postgres);
+  const upstash = read.restService('UPSTASH_REDIS_REST');
+  const vercelKv = read.restService('KV_REST_API');
+  const production = read.text('VERCEL_ENV') === 'production';
+  const apiKeys = read.secrets('API_KEYS');
+  const allowedOrigins = read.origins('ALLOWED_ORIGINS');
   const config: Config = {
     databaseUrl,
+    directDatabaseUrl: read.url(
+      read.spelling('DATABASE_URL_UNPOOLED', 'POSTGRES_URL_NON_POOLING'),
+      postgres,
+    ),
     databaseDriver: read.oneOf('DATABASE_DRIVER', ['neon-http', 'pg'], driverFor(databaseUrl)),
-    storage: read.oneOf('STORAGE', ['postgres'], 'postgres'),
-    apiKeys: read.secrets('API_KEYS'),
+    storage: read.oneOf('STORAGE', ['postgres', 'memory'], 'postgres'),
+    cache: upstash ?? vercelKv,
+    apiKeys,
     deviceTokenSecrets: read.secrets('DEVICE_TOKEN_SECRET'),
     cronSecrets: read.secrets('CRON_SECRET'),
-    whatsapp: {
-      verifyToken: read.text('WHATSAPP_VERIFY_TOKEN'),
-      appSecrets: read.list('WHATSAPP_APP_SECRET'),
-      accessToken: read.text('WHATSAPP_ACCESS_TOKEN'),
-      phoneNumberIds: read.list('WHATSAPP_PHONE_NUMBER_IDS'),
-      apiUrl: (
-        read.url('WHATSAPP_API_URL', ['https:', 'http:']) ?? 'https://graph.facebook.com'
-      ).replace(/\/+$/, ''),
-      apiVersion: read.text('WHATSAPP_API_VERSION') ?? 'v26.0',
-    },
+    deviceTokenTtl: read.integer('DEVICE_TOKEN_TTL', 2_592_000, 60, 31_536_000),
+    userTokens: read.userTokens(),
+    allowedOrigins: allowedOrigins.length > 0 || production ? allowedOrigins : LOCAL_ORIGINS,
+    whatsapp: readWhatsApp(read),
     defaultSessionTtl: read.integer('DEFAULT_SESSION_TTL', 86_400, 1, 2_592_000),
     sessionTtl: read.integer('SESSION_TTL', 3_600, 1, 31_536_000),
     completedSessionTtl: read.integer('COMPLETED_SESSION_TTL', 86_400, 1, 31_536_000),
     turnLease: read.integer('TURN_LEASE', 60, 1, 800),
     replyWait: read.integer('REPLY_WAIT', 20, 0, 250),
     resendAfter: read.integer('RESEND_AFTER', 120, 1, 86_400),
+    humanTtl: read.integer('HUMAN_TTL', 3_600, 1, 2_592_000),
+    burstWindowMs: read.integer('BURST_WINDOW_MS', 0, 0, 10_000),
     sessionMaxMessages: read.integer('SESSION_MAX_MESSAGES', 20, 1, 100),
     retentionDays: read.integer('RETENTION_DAYS', 30, 0, 36_500),
     maxStateBytes: read.integer('MAX_STATE_BYTES', 1_048_576, 1_024, 16_777_216),
+    maxMessageBytes: read.integer('MAX_MESSAGE_BYTES', 4_194_304, 1, 4_194_304),
+    maxMetadataBytes: read.integer('MAX_METADATA_BYTES', 1_048_576, 2, 4_194_304),
     maxAttempts: read.integer('MAX_ATTEMPTS', 5, 1, 100),
+    maxSessionsPerUser: read.integer('MAX_SESSIONS_PER_USER', 1_000, 0, 100_000),
+    maxSessionsPerHour: read.integer('MAX_SESSIONS_PER_HOUR', 1_000, 0, 100_000),
+    maxWaitingMessages: read.integer('MAX_WAITING_MESSAGES', 1_000, 1, 100_000),
     statelessFallback: read.oneOf('STATELESS_FALLBACK', ['true', 'false'], 'false') === 'true',
     logLevel: read.oneOf('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
     port: read.integer('PORT', 3_000, 0, 65_535),
     dataDir: read.text('DATA_DIR') ?? '.data',
-    production: read.text('VERCEL_ENV') === 'production',
+    production,
+    openMode: !production && apiKeys.length === 0,
   };
   return read.mistakes.length === 0 ? { ok: true, config } : { ok: false, mistakes: read.mistakes };
 }

@@ -6,17 +6,27 @@ export type ErrorCode =
   | 'unstorable_text'
   | 'unauthorized'
   | 'forbidden'
+  | 'wrong_device'
   | 'not_found'
+  | 'session_not_found'
+  | 'device_not_found'
   | 'method_not_allowed'
+  | 'body_timeout'
+  | 'device_exists'
   | 'turn_lost'
   | 'state_conflict'
+  | 'session_complete'
   | 'version_conflict'
   | 'body_too_large'
   | 'state_too_large'
+  | 'message_too_large'
+  | 'metadata_too_large'
   | 'unsupported_media_type'
+  | 'rate_limited'
   | 'internal_error'
   | 'agent_failed'
   | 'storage_unavailable'
+  | 'identity_unavailable'
   | 'not_configured';
 
 /** One thing wrong with a request's shape: a path like `replies.0.content`, and what was expected there. */
@@ -38,5 +48,10 @@ export class BatonError extends Error {
     super(detail);
     this.code = code;
     this.fields = fields;
+  }
+
+  /** By its name: a deployment has this class twice, since its storages are a bundle of their own. */
+  static override [Symbol.hasInstance](value: unknown): value is BatonError {
+    return value instanceof Error && value.name === 'BatonError';
   }
 }

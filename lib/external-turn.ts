@@ -2,6 +2,7 @@ import type { Registry } from './agents/registry.ts';
 import type { Config } from './config.ts';
 import { BatonError } from './errors.ts';
 import { assertStorable, type JsonObject, storableText } from './json.ts';
+import { assertFits, unlessRefused } from './limits.ts';
 import {
   type AcceptedDevice,
   type Commit,
@@ -44,7 +45,11 @@ const termsOf = (config: Config, requestId: string) => ({
   maxTurns: 1,
 });
 
-/** Stores a message of the external lane and takes the turn if nobody has it. */
+/**
+ * Stores a message of the external lane and takes the turn if nobody has it.
+ *
+ * @throws {BatonError} `rate_limited`, `message_too_large`, `metadata_too_large`, `unstorable_text`: it was not stored
+ */
 export async function submit(
   { storage, config }: ExternalServices,
   device: DeviceId,
@@ -52,6 +57,7 @@ export async function submit(
   requestId: string,
 ): Promise<Asked> {
   assertStorable(message.metadata, 'metadata');
+  assertFits(config, message.content, message.metadata);
   const incoming = {
     sender: { device },
     channel: 'api',
@@ -60,9 +66,10 @@ export async function submit(
     content: storableText(message.content),
     metadata: message.metadata,
     sentAt: null,
+    maxWaiting: config.maxWaitingMessages,
   };
   const [accepted] = await storage.accept([incoming], termsOf(config, requestId));
-  return accepted === undefined ? { kind: 'nothing' } : toAsked(accepted);
+  return accepted === undefined ? { kind: 'nothing' } : toAsked(unlessRefused(accepted));
 }
 
 function toAsked({ turn, messages, lock }: AcceptedDevice): Asked {

@@ -1,6 +1,7 @@
+import { type Frame, hasTime } from './frame.ts';
 import { describeError, log } from './log.ts';
 import type { Turn } from './storage/storage.ts';
-import { type Frame, hasTime, type TurnServices, workOrLog } from './turn.ts';
+import { type TurnServices, workOrLog } from './turn.ts';
 
 /** Milliseconds between two looks of one instance. A look that comes too early is made when its time has come. */
 const INTERVAL = 500;

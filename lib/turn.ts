@@ -3,21 +3,21 @@ import { type Outcome, runAgents } from './agents/run.ts';
 import type { Registry } from './agents/registry.ts';
 import type { Channel } from './channels/channel.ts';
 import type { Config } from './config.ts';
+import { deliver, type Due, takeDue, untried } from './deliver.ts';
 import { BatonError } from './errors.ts';
+import { type Frame, hasTime } from './frame.ts';
 import { keepLease, type Lease, TurnEnded } from './lease.ts';
 import { describeError, log } from './log.ts';
 import type {
   AcceptedDevice,
   CommitResult,
-  Delivery,
   DeviceId,
   IncomingMessage,
-  OutgoingReply,
   Storage,
   Turn,
 } from './storage/storage.ts';
 
-// The walk of a message, top to bottom: receive (ACCEPT) → work → answer (agents, COMMIT) → deliver (send, SETTLE).
+// The walk of a message, top to bottom: receive (ACCEPT) → work → answer (agents, COMMIT) → deliver (send, SETTLE; deliver.ts).
 
 export interface TurnServices {
   storage: Storage;
@@ -25,14 +25,6 @@ export interface TurnServices {
   registry: Registry;
   /** The channel replies have to be sent over; none for web and api, whose callers read theirs. */
   channelOf(name: string): Channel | null;
-}
-
-/** The frame of one function call. */
-export interface Frame {
-  /** Names the call; a repeated ACCEPT gets its turns back by it. */
-  requestId: string;
-  /** performance.now() at which its work must be over. */
-  endsAt: number;
 }
 
 export type Committed = Extract<CommitResult, { outcome: 'committed' }>;
@@ -43,6 +35,8 @@ export interface Watcher {
   committed(commit: Committed): void;
   /** The agents failed; there may be another try. */
   failed(): void;
+  /** A reply could not be sent. */
+  delayed?(due: Due): void;
 }
 
 const nobody: Watcher = { committed() {}, failed() {} };
@@ -56,46 +50,72 @@ export interface Held {
 
 /** Turns one call works on at a time: five hundred senders in one body must not mean five hundred lapsing leases. */
 const PARALLEL_TURNS = 4;
-/** Milliseconds a function must have left to begin on another turn. */
-const ENOUGH = 5_000;
 
-/** Stores what came in, once, and takes the turns that are free. From here on nothing of it can be lost. */
+/**
+ * Stores what came in, once, and takes the turns that are free. From here on nothing of it can be lost.
+ *
+ * @param burstMs milliseconds that `workAll` waits before it begins: the leases last so much longer
+ */
 export async function receive(
   { storage, config }: TurnServices,
   messages: IncomingMessage[],
   frame: Frame,
+  burstMs = 0,
 ): Promise<AcceptedDevice[]> {
   return storage.accept(messages, {
     requestId: frame.requestId,
     lane: 'builtin',
-    leaseMs: config.turnLease * 1_000,
+    leaseMs: config.turnLease * 1_000 + burstMs,
     maxTurns: PARALLEL_TURNS,
   });
 }
 
-/** Works on everything one ACCEPT brought: the turns it took, then, a few at a time, the devices that still wait. */
+/**
+ * Works on everything one ACCEPT brought: the turns it took, then, a few at a time, the devices that still wait.
+ *
+ * @param burstMs milliseconds to wait first, for what people send on the heels of a message. Turns are held
+ *   meanwhile, or whoever sweeps would not wait, and then given back and taken anew, with all that has come in
+ */
 export async function workAll(
   services: TurnServices,
   accepted: AcceptedDevice[],
   frame: Frame,
   since: number,
+  burstMs = 0,
 ): Promise<void> {
   const taken: Held[] = accepted.flatMap(({ turn }) => (turn === null ? [] : [{ turn, since }]));
   const waiting = accepted.filter((entry) => entry.waiting).map((entry) => entry.device);
+  if (burstMs > 0 && taken.length > 0) {
+    await sleep(burstMs);
+    const held = taken.splice(0).map(({ turn }) => turn);
+    await Promise.all(held.map((turn) => putDown(services, turn)));
+    waiting.push(...held.map(({ device }) => device));
+  }
+  const due: Due[] = [];
+  const watcher = { ...nobody, delayed: (one: Due) => void due.push(one) };
   const one = async (): Promise<void> => {
     for (;;) {
-      const held = taken.pop() ?? (await takeAny(services, waiting, frame));
+      const held =
+        taken.pop() ??
+        (await takeAny(services, waiting, frame)) ??
+        // only when nothing else is left to do: a reply that waits must not keep others from being answered
+        (await takeDue(due, (device) => takeTurn(services, device), frame));
       if (held === null) return;
-      await workOrLog(services, held, frame);
+      await workOrLog(services, held, frame, watcher);
     }
   };
   await Promise.all(Array.from({ length: PARALLEL_TURNS }, one));
 }
 
 /** Work nobody waits for: a turn that breaks off must not take the others of the same call with it. */
-export async function workOrLog(services: TurnServices, held: Held, frame: Frame): Promise<void> {
+export async function workOrLog(
+  services: TurnServices,
+  held: Held,
+  frame: Frame,
+  watcher: Watcher = nobody,
+): Promise<void> {
   try {
-    await work(services, held, frame);
+    await work(services, held, frame, watcher);
   } catch (error) {
     log('error', 'turn_broke_off', { device_id: held.turn.device, ...describeError(error) });
   }
@@ -116,7 +136,7 @@ async function takeAny(
   return null;
 }
 
-/** Takes a device's turn if it is free and something waits. */
+/** Takes a device's turn if it is free and something waits, or is due. */
 export async function takeTurn(
   { storage, config }: TurnServices,
   device: DeviceId,
@@ -154,7 +174,7 @@ export async function work(
     try {
       held =
         turn.replies.length > 0
-          ? await deliver(services, turn, turn.replies, lease, frame)
+          ? await deliver(services, turn, turn.replies, lease, frame, watcher)
           : await answer(services, turn, lease, frame, watcher);
     } finally {
       lease.stop();
@@ -167,8 +187,6 @@ async function putDown({ storage }: TurnServices, turn: Turn): Promise<void> {
   if (turn.replies.length === 0) await storage.giveBack(turn.device, turn.fence, 'builtin');
   else await storage.settle(turn.device, turn.fence, turn.replies.map(untried), 0);
 }
-
-const untried = ({ id }: OutgoingReply): Delivery => ({ id, status: 'pending', untried: true });
 
 /** Lets the agents answer and commits what they did. Gives the turn that goes on, if one does. */
 async function answer(
@@ -190,6 +208,8 @@ async function answer(
       ...more,
     });
 
+  const channel = services.channelOf(turn.channel);
+  const leave = channel?.attend(turn);
   let outcome: Outcome;
   try {
     outcome = await runAgents(
@@ -197,7 +217,8 @@ async function answer(
       services.registry,
       services.config.defaultSessionTtl,
       lease.signal,
-    );
+      channel,
+    ).finally(leave);
   } catch (error) {
     if (error instanceof TurnEnded && error.reason === 'turn_lost') {
       report('turn_lost', turn.lock?.agent ?? null);
@@ -209,7 +230,6 @@ async function answer(
   }
 
   const since = performance.now();
-  const channel = services.channelOf(turn.channel);
   const commit = await commitOutcome(services, turn, outcome, channel !== null, lease).catch(
     (error: unknown) => {
       if (error instanceof BatonError && error.code === 'state_too_large') return error;
@@ -228,7 +248,7 @@ async function answer(
   lease.renewed(since);
   report('answered', outcome.agent, { replies: commit.replies.length });
   watcher.committed(commit);
-  if (commit.deliver) return deliver(services, turn, commit.replies, lease, frame);
+  if (commit.deliver) return deliver(services, turn, commit.replies, lease, frame, watcher);
   return commit.turn === null ? null : { turn: commit.turn, since };
 }
 
@@ -241,35 +261,6 @@ function commitOutcome(
 ): Promise<CommitResult> {
   const content = { replies, deliver: toBeSent, lock, ...(statePatch !== null && { statePatch }) };
   return storage.commit(turn.device, turn.fence, 'builtin', content, lease.length());
-}
-
-/** Sends the replies in their order, notes what became of them, and ends the turn. */
-async function deliver(
-  { storage, channelOf }: TurnServices,
-  turn: Turn,
-  replies: OutgoingReply[],
-  lease: Lease,
-  frame: Frame,
-): Promise<Held | null> {
-  const channel = channelOf(turn.channel);
-  const deliveries: Delivery[] = [];
-  for (const reply of replies) {
-    // past the lease somebody else may be sending: what is left unsaid here becomes `unknown` there
-    if (channel === null || !lease.holds()) break;
-    const delivery = await channel.send(reply, turn, lease.signal);
-    deliveries.push(delivery);
-    // the next one must not overtake it
-    if (delivery.status === 'pending' || delivery.status === 'unknown') break;
-  }
-  const since = performance.now();
-  const settled = await storage.settle(
-    turn.device,
-    turn.fence,
-    [...deliveries, ...replies.slice(deliveries.length).map(untried)],
-    hasTime(frame) ? lease.length() : 0,
-  );
-  if (settled === null) log('warn', 'settle_too_late', { device_id: turn.device });
-  return settled?.turn == null ? null : { turn: settled.turn, since };
 }
 
 /** Counts the failure, and tries again in this very call if there is time; else the sweep does. */
@@ -285,12 +276,7 @@ async function retryLater(
   // set aside: what came in behind it is next
   if (failed.retryAt === null) return takeTurn(services, turn.device);
   const wait = failed.retryAt.getTime() - failed.now.getTime();
-  if (frame.endsAt - performance.now() < wait + ENOUGH) return null;
+  if (!hasTime(frame, wait)) return null;
   await sleep(wait);
   return takeTurn(services, turn.device);
-}
-
-/** Whether it is worth beginning on another turn. */
-export function hasTime(frame: Frame): boolean {
-  return frame.endsAt - performance.now() > ENOUGH;
 }

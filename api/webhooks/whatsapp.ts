@@ -1,58 +1,43 @@
-import { parseWebhook } from '../../lib/channels/whatsapp/parse.ts';
+import { receiveWebhook } from '../../lib/channels/whatsapp/receive.ts';
 import { isSigned } from '../../lib/channels/whatsapp/signature.ts';
 import { BatonError } from '../../lib/errors.ts';
 import { parseObject, readBytes, WEBHOOK_LIMIT } from '../../lib/http/body.ts';
 import { json, route } from '../../lib/http/route.ts';
-import { log } from '../../lib/log.ts';
 import { matchesAny } from '../../lib/secrets.ts';
-import { receive, workAll } from '../../lib/turn.ts';
 
-export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = route(
-  { path: '/api/webhooks/whatsapp', access: 'own-proof', sweeps: true },
-  {
-    /** Meta asks once, when the callback URL is entered, and wants its challenge back as it was. */
-    async GET({ app, url }) {
-      const { verifyToken } = app.config.whatsapp;
-      const challenge = url.searchParams.get('hub.challenge');
-      const token = url.searchParams.get('hub.verify_token') ?? '';
-      const known = matchesAny(token, verifyToken === null ? [] : [verifyToken]);
-      if (!known || challenge === null || url.searchParams.get('hub.mode') !== 'subscribe') {
-        throw new BatonError(
-          'forbidden',
-          'hub.verify_token is not WHATSAPP_VERIFY_TOKEN, or the request is no verification',
-        );
-      }
-      return new Response(challenge, {
-        headers: {
-          'content-type': 'text/plain; charset=utf-8',
-          'x-content-type-options': 'nosniff',
-        },
-      });
-    },
-
-    /** Anything signed is answered 200 once it is stored: another status only makes Meta send it again for days. */
-    async POST({ app, request, frame, keep }) {
-      const bytes = await readBytes(request, WEBHOOK_LIMIT);
-      if (
-        !isSigned(bytes, request.headers.get('x-hub-signature-256'), app.config.whatsapp.appSecrets)
-      ) {
-        throw new BatonError(
-          'unauthorized',
-          'X-Hub-Signature-256 does not fit the body and WHATSAPP_APP_SECRET',
-        );
-      }
-      const { messages, ignored } = parseWebhook(
-        parseObject(bytes),
-        app.config.whatsapp.phoneNumberIds,
+export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = route('/api/webhooks/whatsapp', {
+  /** Meta asks once, when the callback URL is entered, and wants its challenge back as it was. */
+  async GET({ app, url }) {
+    const { verifyToken } = app.config.whatsapp;
+    const challenge = url.searchParams.get('hub.challenge');
+    const token = url.searchParams.get('hub.verify_token') ?? '';
+    const known = matchesAny(token, verifyToken === null ? [] : [verifyToken]);
+    if (!known || challenge === null || url.searchParams.get('hub.mode') !== 'subscribe') {
+      throw new BatonError(
+        'forbidden',
+        'hub.verify_token is not WHATSAPP_VERIFY_TOKEN, or the request is no verification',
       );
-      if (ignored.length > 0)
-        log('info', 'whatsapp_ignored', { what: [...new Set(ignored)], count: ignored.length });
-      if (messages.length > 0) {
-        const since = performance.now();
-        const accepted = await receive(app, messages, frame);
-        keep(workAll(app, accepted, frame, since));
-      }
-      return json(200, { received: messages.length });
-    },
+    }
+    return new Response(challenge, {
+      headers: {
+        'content-type': 'text/plain; charset=utf-8',
+        'x-content-type-options': 'nosniff',
+      },
+    });
   },
-);
+
+  /** Anything signed is answered 200 once it is stored: another status only makes Meta send it again for days. */
+  async POST({ app, request, frame, keep }) {
+    const bytes = await readBytes(request, WEBHOOK_LIMIT);
+    if (
+      !isSigned(bytes, request.headers.get('x-hub-signature-256'), app.config.whatsapp.appSecrets)
+    ) {
+      throw new BatonError(
+        'unauthorized',
+        'X-Hub-Signature-256 does not fit the body and WHATSAPP_APP_SECRET',
+      );
+    }
+    const received = await receiveWebhook(app, parseObject(bytes), frame, keep);
+    return json(200, { received: received.messages });
+  },
+});

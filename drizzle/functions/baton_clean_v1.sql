@@ -1,4 +1,4 @@
--- CLEAN-UP, one batch of each kind: lapsed locks, ended sessions, messages past retention. Rows are found by
+-- CLEAN-UP, one batch of each kind: lapsed locks, ended sessions, messages past retention, of sessions that are over. Rows are found by
 -- index, passed by when somebody holds them, and looked at again under their lock; two may run at once.
 CREATE OR REPLACE FUNCTION baton_clean_v1(p_batch int, p_retention_days int)
 RETURNS TABLE (now timestamptz, expired_locks int, expired_sessions int, purged_messages int, more boolean)
@@ -7,6 +7,7 @@ DECLARE
   v_old timestamptz;
   v_keep timestamptz;
   v_sessions int := 0;
+  v_doomed int := 0;
   v_emptied int := 0;
 BEGIN
   now := baton_now_v1();
@@ -27,31 +28,35 @@ BEGIN
   FROM ended WHERE c.device_id = ended.device_id AND c.session_expires_at <= now;
   GET DIAGNOSTICS expired_sessions = ROW_COUNT;
 
-  purged_messages := 0;
+  v_keep := now - interval '8 days'; -- a provider retries for seven: until then the key must stay to be known again
+  WITH known AS (
+    SELECT m.id FROM chat_messages m WHERE m.status = 'erased' AND m.created_at <= v_keep
+    ORDER BY m.created_at LIMIT p_batch FOR UPDATE SKIP LOCKED)
+  DELETE FROM chat_messages m USING known WHERE m.id = known.id;
+  GET DIAGNOSTICS purged_messages = ROW_COUNT;
   IF p_retention_days > 0 THEN
     v_old := now - p_retention_days * interval '1 day';
-    v_keep := now - interval '8 days'; -- a provider retries for seven: until then the key must stay to be known again
     WITH doomed AS (
       SELECT m.id FROM chat_sessions c JOIN chat_messages m ON m.session_id = c.session_id
-      WHERE c.last_activity <= v_old AND m.status NOT IN ('waiting', 'pending', 'sending', 'unknown')
+      WHERE c.last_activity <= v_old AND c.expires_at <= now AND m.status NOT IN ('waiting', 'pending', 'sending', 'unknown')
         AND (m.created_at <= v_keep OR m.dedupe_key IS NULL)
       ORDER BY c.last_activity LIMIT p_batch FOR UPDATE OF m SKIP LOCKED)
     DELETE FROM chat_messages m USING doomed WHERE m.id = doomed.id;
-    GET DIAGNOSTICS purged_messages = ROW_COUNT;
+    GET DIAGNOSTICS v_doomed = ROW_COUNT;
     WITH young AS (
       SELECT m.id FROM chat_sessions c JOIN chat_messages m ON m.session_id = c.session_id
-      WHERE c.last_activity <= v_old AND m.status NOT IN ('waiting', 'erased') AND m.dedupe_key IS NOT NULL AND m.created_at > v_keep
+      WHERE c.last_activity <= v_old AND c.expires_at <= now AND m.status NOT IN ('waiting', 'erased') AND m.dedupe_key IS NOT NULL AND m.created_at > v_keep
       ORDER BY c.last_activity LIMIT p_batch FOR UPDATE OF m SKIP LOCKED)
     UPDATE chat_messages m SET content = '', metadata = '{}', address = NULL, status = 'erased', seq = NULL, external_id = NULL
     FROM young WHERE m.id = young.id;
     GET DIAGNOSTICS v_emptied = ROW_COUNT;
     WITH empty AS (
       SELECT c.session_id FROM chat_sessions c
-      WHERE c.last_activity <= v_old AND NOT EXISTS (SELECT FROM chat_messages m WHERE m.session_id = c.session_id)
+      WHERE c.last_activity <= v_old AND c.expires_at <= now AND NOT EXISTS (SELECT FROM chat_messages m WHERE m.session_id = c.session_id)
       ORDER BY c.last_activity LIMIT p_batch FOR UPDATE SKIP LOCKED)
     DELETE FROM chat_sessions c USING empty WHERE c.session_id = empty.session_id AND c.last_activity <= v_old;
     GET DIAGNOSTICS v_sessions = ROW_COUNT;
-    purged_messages := purged_messages + v_emptied;
+    purged_messages := purged_messages + v_doomed + v_emptied;
     DELETE FROM lock_events e WHERE e.id IN (SELECT o.id FROM lock_events o WHERE o.ended_at <= v_old ORDER BY o.ended_at LIMIT p_batch FOR UPDATE SKIP LOCKED);
   END IF;
   more := greatest(expired_locks, expired_sessions, purged_messages, v_sessions) >= p_batch;

@@ -15,7 +15,7 @@ DECLARE
   v_last chat_messages;
   v_is_free boolean;
   v_holder text;
-  v_hash bytea := sha256(convert_to(p_commit::text, 'UTF8'));
+  v_hash bytea := sha256(convert_to(p_lane || p_commit::text, 'UTF8'));
   v_answered bigint[];
   v_replies bigint[];
   v_deliver boolean := (p_commit ->> 'deliver')::boolean;
@@ -24,14 +24,14 @@ DECLARE
   v_session_end timestamptz;
   v_blocked boolean := false;
 BEGIN
-  SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device AND c.turn_lane = p_lane FOR UPDATE;
+  SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
   now := baton_now_v1();
   IF s.committed_fence = p_fence AND s.committed_hash = v_hash THEN
     -- sent again: what was written then, found among the device's last (a turn writes at most 200)
     outcome := 'committed';
     SELECT array_agg(m.id) FILTER (WHERE m.role = 'user'), array_agg(m.id) FILTER (WHERE m.role = 'assistant') INTO v_answered, v_replies
     FROM chat_messages m WHERE m.device_id = p_device AND m.seq > s.last_seq - 500 AND m.turn_fence = p_fence;
-  ELSIF s.turn_fence = p_fence AND s.turn_expires_at IS NOT NULL AND s.committed_fence IS DISTINCT FROM p_fence THEN
+  ELSIF s.turn_fence = p_fence AND s.turn_lane = p_lane AND s.turn_expires_at IS NOT NULL AND s.committed_fence IS DISTINCT FROM p_fence THEN
     IF p_commit ? 'state' AND s.state_version IS DISTINCT FROM s.granted_state_version THEN
       outcome := 'state_conflict';
       RETURN NEXT;

@@ -25,8 +25,10 @@ BEGIN
       baton_identity_v1(n.channel, n.account, 'phone', n.phone) <> baton_identity_v1(n.channel, n.account, 'user_id', n.user_id))
     UNION ALL
     SELECT n.channel, n.account, n.becomes ->> 'phone', n.becomes ->> 'user_id', jsonb_build_object('phone', n.phone, 'user_id', n.user_id)
-    FROM jsonb_to_recordset(p_messages) AS n (channel text, account text, phone text, user_id text, becomes jsonb)
-    WHERE n.becomes IS NOT NULL) q;
+    FROM jsonb_to_recordset(p_messages) AS n (channel text, account text, phone text, user_id text, becomes jsonb, external_id text)
+    WHERE n.becomes IS NOT NULL
+      -- told again days later, the number may be somebody else's
+      AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = baton_dedupe_key_v1(n.channel, n.account, n.external_id))) q;
   IF v_pairs IS NULL THEN
     RETURN;
   END IF;

@@ -1,5 +1,5 @@
--- NEXT: takes the free turns among these devices, at most p_max_turns, if something waits there in the lane; first
--- the ones that an earlier try of this very call took. One row per turn; where none was taken, one row with the
+-- NEXT: takes the free turns among these devices, at most p_max_turns, if something waits there in the lane or, in
+-- the builtin one, a reply is due; first the ones that an earlier try of this very call took. One row per turn; where none was taken, one row with the
 -- clock alone.
 CREATE OR REPLACE FUNCTION baton_next_v1(
   p_devices uuid[], p_request text, p_lane text, p_max_turns int,
@@ -18,7 +18,9 @@ BEGIN
     SELECT c.device_id FROM conversation_states c
     WHERE c.device_id = ANY (p_devices)
       AND (c.turn_expires_at IS NULL OR c.turn_expires_at <= v_start OR c.turn_owner = p_request)
-      AND EXISTS (SELECT FROM chat_messages m WHERE m.device_id = c.device_id AND m.lane = p_lane AND m.status = 'waiting')
+      AND (EXISTS (SELECT FROM chat_messages m WHERE m.device_id = c.device_id AND m.lane = p_lane AND m.status = 'waiting')
+        OR p_lane = 'builtin' AND EXISTS (SELECT FROM chat_messages m
+          WHERE m.device_id = c.device_id AND m.status IN ('pending', 'sending', 'unknown') AND (m.claim_expires_at <= v_start OR c.turn_owner = p_request)))
     ORDER BY coalesce(c.turn_owner = p_request AND c.turn_expires_at > v_start, false) DESC, c.device_id LIMIT p_max_turns) q;
   PERFORM FROM conversation_states c WHERE c.device_id = ANY (v_devices) ORDER BY c.device_id FOR UPDATE;
   now := baton_now_v1();

@@ -23,7 +23,7 @@ BEGIN
       (SELECT m.device_id, m.seq FROM chat_messages m WHERE m.status = 'unknown' AND m.claim_expires_at <= v_start ORDER BY m.claim_expires_at)
       UNION ALL
       -- also the ones being sent: a repeated call finds its own
-      (SELECT m.device_id, m.seq FROM chat_messages m WHERE m.status = 'sending' ORDER BY m.claim_expires_at)
+      (SELECT m.device_id, m.seq FROM chat_messages m WHERE m.status = 'sending' AND m.claim_expires_at IS NOT NULL ORDER BY m.claim_expires_at)
       UNION ALL
       (SELECT m.device_id, NULL FROM chat_messages m WHERE m.status = 'waiting' AND m.lane = 'builtin' ORDER BY m.id)) q
     JOIN conversation_states c ON c.device_id = q.device_id

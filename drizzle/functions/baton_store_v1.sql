@@ -13,9 +13,13 @@ DECLARE
 BEGIN
   SELECT array_agg(k.ord), array_agg(DISTINCT p_of[k.ord]) FILTER (WHERE k.session IS NULL), array_agg(DISTINCT k.session)
   INTO v_new, v_devices, v_sessions
-  FROM (SELECT ord, p_keys[ord] AS key, (e.m ->> 'session_id')::uuid AS session FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)) k
+  FROM (
+    SELECT ord, p_keys[ord] AS key, (e.m ->> 'session_id')::uuid AS session, (e.m ->> 'max_waiting')::int AS most
+    FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)) k
   WHERE p_of[k.ord] IS NOT NULL AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = k.key)
-    AND (k.session IS NULL OR baton_session_refusal_v1(k.session, p_now) IS NULL);
+    AND (k.session IS NULL OR baton_session_refusal_v1(k.session, p_now) IS NULL)
+    AND (k.most IS NULL OR k.most > (
+      SELECT count(*) FROM (SELECT FROM chat_messages w WHERE w.device_id = p_of[k.ord] AND w.status = 'waiting' LIMIT k.most) q));
   IF v_new IS NOT NULL THEN
     -- a redelivery is no sign of life: only a device with something new has its session opened or prolonged
     PERFORM baton_open_sessions_v1(v_devices, p_messages -> 0 ->> 'channel', p_session_ttl, p_now);
@@ -33,7 +37,7 @@ BEGIN
       FROM (
         SELECT nextval('chat_messages_id_seq') AS id, p_of[r.ord] AS device_id, p_keys[r.ord] AS key,
           r.content, r.metadata, r.channel, r.account, r.session_id, r.external_id, r.author, coalesce(r.turn, true) AS turn, r.answer_within,
-          CASE WHEN r.sent_at BETWEEN p_now - interval '30 days' AND p_now + interval '10 minutes' THEN r.sent_at ELSE p_now END AS plausible,
+          baton_sent_at_v1(r.sent_at, p_now) AS plausible,
           -- a number that is known as somebody else's is no way to this sender
           CASE WHEN coalesce(r.phone, r.user_id) IS NOT NULL THEN jsonb_strip_nulls(jsonb_build_object('user_id', r.user_id, 'phone',
             CASE WHEN baton_identity_v1(r.channel, r.account, 'phone', r.phone) = p_of[r.ord] THEN coalesce(r.dial, r.phone) END)) END AS address
@@ -53,7 +57,7 @@ BEGIN
     FOR m IN
       -- what a person has said for the business holds the conversation; what somebody took back is marked
       SELECT p_of[e.ord] AS device_id, e.channel, e.account, e.revokes,
-        CASE WHEN e.answer_within IS NULL OR coalesce(e.sent_at, p_now) > p_now - e.answer_within * interval '1 s' THEN e.human_ttl END AS human_ttl
+        CASE WHEN e.answer_within IS NULL OR baton_sent_at_v1(e.sent_at, p_now) > p_now - e.answer_within * interval '1 s' THEN e.human_ttl END AS human_ttl
       FROM ROWS FROM (jsonb_to_recordset(p_messages) AS
           (channel text, account text, revokes text, human_ttl int, answer_within int, sent_at timestamptz))
         WITH ORDINALITY AS e (channel, account, revokes, human_ttl, answer_within, sent_at, ord)

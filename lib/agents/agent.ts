@@ -1,15 +1,23 @@
 import type * as core from 'zod/v4/core';
 import { safeParse } from 'zod/v4/core';
+import type { Media, MediaLimits } from '../channels/channel.ts';
 import { isJsonObject, type JsonObject } from '../json.ts';
+import type { RichReply } from '../replies.ts';
 import type { Message } from '../storage/storage.ts';
 
 /** What one call of an agent may do. Nothing of it reaches the outside before the turn is committed. */
 export interface AgentTurn<State> {
-  /** The messages to answer, in the order in which they were sent; never none. */
+  /**
+   * The messages to answer, in the order in which they were sent; never none. What came beside the text stands in
+   * their `metadata`: of WhatsApp pictures, places, tapped buttons, as `whatsAppMetadata` reads it.
+   */
   readonly messages: readonly Message[];
   /** Their text, a line each. */
   readonly text: string;
-  /** What was said in this session before, oldest first. */
+  /**
+   * What was said in this session before, oldest first; also what nobody had to answer, such as reactions, whose
+   * text may be empty and whose `metadata` says what they are.
+   */
   readonly history: readonly Message[];
   /** What this agent noted down before, and in this turn. */
   readonly state: State;
@@ -19,8 +27,20 @@ export interface AgentTurn<State> {
   readonly sessionId: string;
   /** Ends when the turn is lost or its time is up: hand it to every call that waits for something. */
   readonly signal: AbortSignal;
-  /** Says something. The texts of one turn are sent in this order. */
-  reply(text: string, metadata?: JsonObject): void;
+  /**
+   * Fetches the file that came with a message, from the channel's own hosts alone. What is in it is whatever a
+   * stranger wanted to send.
+   *
+   * @throws {MediaError} whose `code` says why; left uncaught the turn fails, and is tried again
+   */
+  media(message: Message, limits?: MediaLimits): Promise<Media>;
+  /**
+   * Says something: a text of any length, or buttons, a list, a link, a file, a template (lib/replies.ts). The
+   * replies of one turn are sent in this order.
+   *
+   * @throws {InvalidReply} for more than WhatsApp takes, on every channel
+   */
+  reply(said: string | RichReply, metadata?: JsonObject): void;
   /** Notes something down: an RFC 7396 merge patch of this agent's own part of the state; null forgets it all. */
   setState(patch: { [Key in keyof State]?: State[Key] | null } | null): void;
   /** The conversation goes on with this agent: in this very turn if it is code, for later messages if `human`. */
@@ -40,6 +60,11 @@ export interface AgentDefinition<Schema extends core.$ZodType> {
   state?: Schema;
   /** Whether a message that nobody holds is for this agent; asked in the order of the registry. */
   matches?: (text: string) => boolean;
+  /**
+   * true: it is also given turns that say nothing, no word and no picture or the like beside it. Left out, those have
+   * a fixed answer, so that they never cost a call of a model.
+   */
+  takesBlank?: boolean;
   answer(turn: AgentTurn<core.output<Schema>>): Promise<void> | void;
   /** The user said "cancel" or "start over" and the hold ends; forgets everything if left out. */
   cancel?(turn: Pick<AgentTurn<core.output<Schema>>, 'state' | 'setState'>): void;
@@ -50,6 +75,7 @@ export interface Agent {
   readonly key: string;
   readonly description: string;
   readonly ttlSeconds: number | null;
+  readonly takesBlank: boolean;
   matches(text: string): boolean;
   /** The agent's part of the state; `fits` is false where it had to begin afresh. */
   readState(stored: unknown): { state: JsonObject; fits: boolean };
@@ -85,6 +111,7 @@ export function defineAgent<Schema extends core.$ZodType = core.$ZodType<JsonObj
     key,
     description,
     ttlSeconds: ttlSeconds ?? null,
+    takesBlank: definition.takesBlank ?? false,
     matches: (text) => matches?.(text) ?? false,
     readState(stored) {
       // copies: what an agent writes into them must reach neither the document nor the next device

@@ -1,9 +1,11 @@
-import { assertStorable, type JsonObject, type JsonValue, storableText } from '../json.ts';
+import { type Channel, MediaError } from '../channels/channel.ts';
+import { assertStorable, type JsonObject, type JsonValue } from '../json.ts';
 import { log } from '../log.ts';
 import { diffPatch, mergePatch } from '../merge-patch.ts';
+import { InvalidReply, toReply } from '../replies.ts';
 import { HUMAN, type LockMove, type Message, type Reply, type Turn } from '../storage/storage.ts';
 import type { Agent, AgentTurn } from './agent.ts';
-import { isCancel } from './plain-text.ts';
+import { isCancel, saysNothing } from './plain-text.ts';
 import { MANAGER, type Registry } from './registry.ts';
 
 /** Agents that may follow each other in one turn; two that hand over to each other must not go on for ever. */
@@ -23,11 +25,16 @@ export interface Outcome {
 /** What the agents of one turn have done so far, none of it visible to anybody yet. */
 interface Draft {
   turn: Turn;
+  /** Where the messages came from; null where the caller is the channel itself. */
+  channel: Channel | null;
   messages: readonly Message[];
   state: JsonObject;
   replies: Reply[];
   lock: LockMove;
 }
+
+/** To a turn that says nothing: no model is asked about nothing. */
+const NOTHING_SAID = 'Your message arrived empty. What can I do for you?';
 
 /** Where one agent left the conversation. */
 type Step = { to: string } | 'ended' | 'stays';
@@ -37,6 +44,7 @@ type Step = { to: string } | 'ended' | 'stays';
  *
  * @param defaultTtl seconds, for agents without a TTL of their own
  * @param signal ends the wait for an agent that does not come back; its late words are not heard
+ * @param channel where files that came with the messages are fetched from
  * @throws whatever an agent throws, and the signal's reason
  */
 export async function runAgents(
@@ -44,15 +52,23 @@ export async function runAgents(
   registry: Registry,
   defaultTtl: number,
   signal: AbortSignal,
+  channel: Channel | null = null,
 ): Promise<Outcome> {
   const draft: Draft = {
     turn,
+    channel,
     messages: turn.messages,
     state: turn.state,
     replies: [],
     lock: { do: 'keep' },
   };
   let agent = startingAgent(draft, registry);
+  if (!agent.takesBlank && draft.messages.every(saysNothing)) {
+    agent = registry.manager;
+    draft.messages = [];
+    if (draft.replies.length === 0)
+      draft.replies.push({ content: NOTHING_SAID, metadata: {}, agent: MANAGER });
+  }
   for (let hops = 0; draft.messages.length > 0; hops++) {
     const step = await runOne(draft, agent, registry, signal);
     if (step === 'ended') {
@@ -132,6 +148,14 @@ function partOf({ state }: Draft, { key }: Agent): JsonValue | undefined {
   return Object.hasOwn(state, key) ? state[key] : undefined;
 }
 
+/** @throws {InvalidReply} when the turn has too many, the parts of a long text counted one by one */
+function addReply({ channel, replies }: Draft, reply: Reply): void {
+  const parts = channel?.split(reply) ?? [reply];
+  if (replies.length + parts.length > MAX_REPLIES)
+    throw new InvalidReply(`a turn may hold ${MAX_REPLIES} replies`);
+  replies.push(...parts);
+}
+
 /** The agent's view of the draft. Once closed it refuses every call: an abandoned agent changes nothing. */
 function openTurn(draft: Draft, agent: Agent, registry: Registry, signal: AbortSignal) {
   const { turn } = draft;
@@ -154,14 +178,14 @@ function openTurn(draft: Draft, agent: Agent, registry: Registry, signal: AbortS
     deviceId: turn.device,
     sessionId: turn.sessionId,
     signal,
-    reply(text, metadata = {}) {
+    async media(message, limits) {
       mustBeOpen();
-      const content = storableText(text);
-      if (content.trim() === '') throw new Error('a reply needs a text');
-      if (draft.replies.length === MAX_REPLIES)
-        throw new Error(`a turn may hold ${MAX_REPLIES} replies`);
-      assertStorable(metadata, 'metadata');
-      draft.replies.push({ content, metadata, agent: agent.key });
+      if (draft.channel?.fetchMedia === undefined) throw new MediaError('no_media');
+      return draft.channel.fetchMedia(message, turn, signal, limits);
+    },
+    reply(said, metadata = {}) {
+      mustBeOpen();
+      addReply(draft, toReply(said, metadata, agent.key));
     },
     setState(patch) {
       mustBeOpen();

@@ -2,10 +2,12 @@ import { defineAgent } from '../agents/agent.ts';
 import { runAgents } from '../agents/run.ts';
 import { ask, type QuestionAnswer } from '../await-answer.ts';
 import { BatonError } from '../errors.ts';
+import type { Frame } from '../frame.ts';
 import { assertStorable, type JsonObject, storableText } from '../json.ts';
+import { assertFits, unlessRefused } from '../limits.ts';
 import { log } from '../log.ts';
 import type { AcceptedDevice, DeviceId, Fence } from '../storage/storage.ts';
-import { type Frame, receive, type TurnServices } from '../turn.ts';
+import { receive, type TurnServices } from '../turn.ts';
 
 /** The channel's name in rows and logs. */
 const WEB = 'web';
@@ -40,6 +42,7 @@ export async function chat(
   keep: (work: Promise<unknown>) => void,
 ): Promise<WebAnswer> {
   assertStorable(metadata, 'metadata');
+  assertFits(services.config, text, metadata);
   const id = messageId ?? crypto.randomUUID();
   const content = storableText(text);
   const message = {
@@ -50,6 +53,7 @@ export async function chat(
     content,
     metadata,
     sentAt: null,
+    maxWaiting: services.config.maxWaitingMessages,
   };
   const since = performance.now();
   let accepted: AcceptedDevice | undefined;
@@ -62,7 +66,8 @@ export async function chat(
     return answerAlone(services, device, id, content);
   }
   if (accepted === undefined) throw new Error('ACCEPT lost a message');
-  const question = { device, channel: WEB, messageId: id, accepted, since };
+  unlessRefused(accepted);
+  const question = { device, channel: WEB, account: device, messageId: id, accepted, since };
   const answer = await ask(services, question, frame, keep);
   return answer === null
     ? { kind: 'queued', messageId: id }

@@ -16,3 +16,6 @@ export function parseDeviceId(text: string | null): DeviceId {
   }
   return id as DeviceId;
 }
+
+/** A device that nobody has heard of. */
+export const newDevice = (): DeviceId => crypto.randomUUID() as DeviceId;

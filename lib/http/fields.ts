@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { AGENT_NAME } from '../agents/agent.ts';
 import { isJsonObject, type JsonObject } from '../json.ts';
 
 // Fields that several bodies share.
@@ -15,7 +16,28 @@ export const messageId = z.string().check(
   }),
 );
 
+/** Whoever is logged in, as the deployer's own systems call them. */
+export const userId = z.string().check(
+  z.minLength(1),
+  z.maxLength(255),
+  z.refine((id) => !id.includes('\u0000') && id.isWellFormed(), {
+    error: 'expected storable text',
+  }),
+);
+
 /** The token of a turn. PostgreSQL's bigint ends at nineteen digits; none will ever be drawn beyond eighteen. */
 export const token = z.string().check(z.regex(/^\d{1,18}$/));
+
+export const agentName = z.string().check(z.regex(AGENT_NAME));
+
+/** A whole number in a query, from 1. */
+export const count = (most: number) =>
+  z.pipe(
+    z.string().check(z.regex(/^\d{1,9}$/, 'expected a whole number')),
+    z.pipe(
+      z.transform((digits: string) => Number(digits)),
+      z.int().check(z.minimum(1), z.maximum(most)),
+    ),
+  );
 
 export const sessionTtl = z.int().check(z.minimum(1), z.maximum(2_592_000));

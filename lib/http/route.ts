@@ -1,11 +1,13 @@
 import { waitUntil } from '@vercel/functions';
 import { type App, currentApp } from '../app.ts';
 import { BatonError } from '../errors.ts';
+import type { Frame } from '../frame.ts';
 import { describeError, log } from '../log.ts';
 import type { DeviceId } from '../storage/storage.ts';
-import type { Frame } from '../turn.ts';
-import { type Access, authorize } from './access.ts';
+import { type Caller, identify } from './access.ts';
+import { corsHeaders, SECURITY_HEADERS } from './browsers.ts';
 import { parseDeviceId } from './device-id.ts';
+import { type Access, type Method, type Operations, operations, type Path } from './operations.ts';
 import { problem } from './problem.ts';
 
 /** Seconds a function may run (vercel.json), less what COMMIT and SETTLE of the last turn need. */
@@ -13,16 +15,21 @@ const FUNCTION_SECONDS = 300;
 const MARGIN_SECONDS = 15;
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
-type Method = (typeof METHODS)[number];
-type Answering = Exclude<Method, 'HEAD' | 'OPTIONS'>;
 
 /** One request, with what every handler needs of it. */
 export interface Call {
   readonly request: Request;
   readonly url: URL;
+  /** What stands in the path for each `{name}` of the route's, as the caller wrote it. */
+  readonly params: Readonly<Record<string, string>>;
   readonly app: App;
   readonly frame: Frame;
-  /** @throws {BatonError} `invalid_device_id` */
+  readonly caller: Caller;
+  /**
+   * The device of X-Device-ID, which is the caller's own where that is a device.
+   *
+   * @throws {BatonError} `invalid_device_id`
+   */
   device(): DeviceId;
   /** Work that goes on after the answer; the platform keeps the function alive for it. */
   keep(work: Promise<unknown>): void;
@@ -30,48 +37,34 @@ export interface Call {
 
 export type Handler = (call: Call) => Promise<Response>;
 
-interface Route {
-  /** The URL's path; a function is also reached by rewrites, which keep the path they came from. */
-  path: string;
-  access: Access;
-  /** Whether to look for turns that somebody let fall once the answer is out. */
-  sweeps: boolean;
+/** One for each method of a path's row in operations.ts, no more and no fewer. */
+type Handlers<P extends Path> = { readonly [M in keyof Operations[P]]: Handler };
+
+/** What a function exports: one dispatcher under every method's name. */
+type Exports = Record<(typeof METHODS)[number], (request: Request) => Promise<Response>>;
+
+/** The exports of a function that serves one path. */
+export function route<P extends Path>(path: P, handlers: Handlers<P>): Exports {
+  return serveWith([toEntry(path, handlers)]);
 }
 
 /**
  * Makes the exports of a function: one dispatcher under every method's name, since the platform answers a method
  * that is not exported by itself, without `Allow`. Here stands what all routes share: request ids, methods,
- * credentials, errors, and the sweep.
+ * credentials, errors, what browsers are told, and the sweep.
+ *
+ * @param table handlers by path
  */
-export function route(
-  { path, access, sweeps }: Route,
-  handlers: Partial<Record<Answering, Handler>>,
-): Record<Method, (request: Request) => Promise<Response>> {
-  const allowed = METHODS.filter(
-    (method) => method === 'OPTIONS' || handlers[method === 'HEAD' ? 'GET' : method] !== undefined,
-  ).join(', ');
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it ties each path to its own handlers
+export function routes<P extends Path>(table: { readonly [Q in P]: Handlers<Q> }): Exports {
+  const entries = Object.entries<Handlers<P>>(table).map(([path, handlers]) =>
+    toEntry(path as P, handlers),
+  );
+  // a path that asks for something in the query goes before the same path without
+  return serveWith(entries.toSorted((a, b) => b.query.size - a.query.size));
+}
 
-  const answer = async (request: Request, frame: Frame): Promise<Response> => {
-    const url = new URL(request.url);
-    if (url.pathname.replace(/(?<=.)\/$/, '') !== path) {
-      throw new BatonError('not_found', 'There is nothing at this path');
-    }
-    if (request.method === 'OPTIONS')
-      return new Response(null, { status: 204, headers: { allow: allowed } });
-    const method = request.method === 'HEAD' ? 'GET' : request.method;
-    const handler = handlers[method as Answering];
-    if (handler === undefined)
-      throw new BatonError('method_not_allowed', `This path takes ${allowed}`);
-    const app = currentApp();
-    authorize(request.headers, app.config, access);
-    const device = () => parseDeviceId(request.headers.get('x-device-id'));
-    const keep = (work: Promise<unknown>) =>
-      waitUntil(work.catch((error: unknown) => log('error', 'work_failed', describeError(error))));
-    const response = await handler({ request, url, app, frame, device, keep });
-    if (sweeps) keep(app.sweep(frame));
-    return response;
-  };
-
+function serveWith(entries: readonly Entry[]): Exports {
   const serve = async (request: Request): Promise<Response> => {
     const given = request.headers.get('x-request-id') ?? '';
     const shown = /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : crypto.randomUUID();
@@ -80,11 +73,16 @@ export function route(
       requestId: crypto.randomUUID(),
       endsAt: performance.now() + (FUNCTION_SECONDS - MARGIN_SECONDS) * 1_000,
     };
-    const response = await answer(request, frame).catch((error: unknown) =>
-      refuse(error, shown, path, allowed),
+    const url = new URL(request.url);
+    const path = url.pathname.replace(/(?<=.)\/$/, '');
+    const entry = entries.find((each) => isMeant(each, path, url)) ?? NOWHERE;
+    const params = entry.pattern.exec(path)?.groups ?? {};
+    const response = await answer({ request, url, params, frame }, entry).catch((error: unknown) =>
+      refuse(error, shown, entry),
     );
     response.headers.set('x-request-id', shown);
-    response.headers.set('cache-control', 'no-store');
+    const told = { ...SECURITY_HEADERS, ...(await shareWith(request, entry)) };
+    for (const [name, value] of Object.entries(told)) response.headers.set(name, value);
     return request.method === 'HEAD' ? new Response(null, response) : response;
   };
   return {
@@ -98,8 +96,81 @@ export function route(
   };
 }
 
+/** A path of a function, and what it takes there. */
+interface Entry {
+  path: string;
+  pattern: RegExp;
+  /** What the query must hold. */
+  query: URLSearchParams;
+  handlers: Readonly<Partial<Record<string, Handler>>>;
+  access: Readonly<Partial<Record<string, Access>>>;
+  /** For `Allow`. */
+  allowed: string;
+}
+
+function toEntry<P extends Path>(path: P, handlers: Handlers<P>): Entry {
+  const [pathname = '', query] = path.split('?');
+  const access: Partial<Record<Method, Access>> = operations[path];
+  const allowed = METHODS.filter(
+    (method) => method === 'OPTIONS' || access[method === 'HEAD' ? 'GET' : method] !== undefined,
+  );
+  return {
+    path: pathname,
+    pattern: new RegExp(`^${pathname.replaceAll(/\{(\w+)\}/g, '(?<$1>[^/]+)')}$`),
+    query: new URLSearchParams(query),
+    handlers,
+    access,
+    allowed: allowed.join(', '),
+  };
+}
+
+const NOWHERE: Entry = {
+  path: 'none',
+  pattern: /(?!)/,
+  query: new URLSearchParams(),
+  handlers: {},
+  access: {},
+  allowed: '',
+};
+
+function isMeant({ pattern, query }: Entry, path: string, { searchParams }: URL): boolean {
+  return (
+    pattern.test(path) && [...query].every(([name, value]) => searchParams.get(name) === value)
+  );
+}
+
+async function answer(
+  asked: Pick<Call, 'request' | 'url' | 'params' | 'frame'>,
+  entry: Entry,
+): Promise<Response> {
+  const { request, frame } = asked;
+  if (entry === NOWHERE) throw new BatonError('not_found', 'There is nothing at this path');
+  if (request.method === 'OPTIONS')
+    return new Response(null, { status: 204, headers: { allow: entry.allowed } });
+  const method = request.method === 'HEAD' ? 'GET' : request.method;
+  const [handler, access] = [entry.handlers[method], entry.access[method]];
+  if (handler === undefined || access === undefined)
+    throw new BatonError('method_not_allowed', `This path takes ${entry.allowed}`);
+  const app = await currentApp();
+  const caller = await identify(request.headers, app.config, access);
+  const device = () => parseDeviceId(request.headers.get('x-device-id'));
+  const keep = (work: Promise<unknown>) =>
+    waitUntil(work.catch((error: unknown) => log('error', 'work_failed', describeError(error))));
+  const response = await handler({ ...asked, app, caller, device, keep });
+  // whoever asks for health gets no work done by it, and the cron does the same itself
+  if (access !== 'public' && access !== 'cron') keep(app.sweep(frame));
+  return response;
+}
+
+/** What pages of other origins may do with the answer, where one asks and the settings can be read. */
+async function shareWith(request: Request, { access }: Entry): Promise<Record<string, string>> {
+  if (!request.headers.has('origin')) return {};
+  const app = await currentApp().catch(() => null);
+  return app === null ? {} : corsHeaders(request, app.config, access);
+}
+
 /** The answer to whatever was thrown: a refusal says why, anything else is a fixed sentence and a line in the log. */
-function refuse(error: unknown, requestId: string, path: string, allowed: string): Response {
+function refuse(error: unknown, requestId: string, { path, allowed }: Entry): Response {
   if (error instanceof BatonError) {
     const headers = error.code === 'method_not_allowed' ? { allow: allowed } : {};
     const response = problem(error, headers);

@@ -58,8 +58,11 @@ export interface Identity {
 
 /** A message as it came in. Either the device is known, or the sender's identities lead to one. */
 export interface IncomingMessage {
-  /** A device speaks in its current chat session; where a session is named, in that one, and its device is meant. */
-  sender: { device: DeviceId } | { session: string } | Identity;
+  /**
+   * A device speaks in its current chat session; where a session is named, in that one, and its device is meant, which
+   * must be the `owner` where one is given.
+   */
+  sender: { device: DeviceId } | { session: string; owner?: DeviceId | null } | Identity;
   channel: string;
   /** The business's own end, a number that people write to; empty where there is none: the device itself. */
   account: string;
@@ -73,6 +76,8 @@ export interface IncomingMessage {
   answerWithin?: number;
   /** false: enters the history at once and starts no turn. */
   turn?: false;
+  /** Refused where so many messages wait for an answer on the device; left out: it is stored in any case. */
+  maxWaiting?: number;
   /** A person said it for the business: the conversation is theirs for so many seconds. Never starts a turn. */
   byHuman?: { ttlSeconds: number | null };
   /** The sender's ids have become these; both lead to the sender's device from now on. */
@@ -139,8 +144,8 @@ export interface AcceptedMessage {
 export interface AcceptedDevice extends Timed {
   device: DeviceId;
   messages: AcceptedMessage[];
-  /** Messages that were not stored: the chat session they name is over (or unknown), or complete. */
-  refused: { index: number; reason: 'session_not_found' | 'session_complete' }[];
+  /** Messages that were not stored: the chat session they name is over, or complete; too many wait. */
+  refused: { index: number; reason: 'session_not_found' | 'session_complete' | 'rate_limited' }[];
   lock: Lock | null;
   /** No turn was taken, yet something waits in the lane. */
   waiting: boolean;
@@ -215,6 +220,11 @@ export interface Delivery {
   retryMs?: number;
   /** Its turn to be sent never came: counts as no attempt. */
   untried?: boolean;
+  /**
+   * Of a failed one: goes out in its place as a reply of its own, marked `reopens` in its metadata. Once: not again
+   * before the person has written.
+   */
+  instead?: Reply;
 }
 
 /** What a channel reports of a reply it was given. */
@@ -233,7 +243,13 @@ export interface ReplyStatus {
 
 export interface Answer extends Timed {
   /** null: nothing is known of this message. `holder` held the conversation once it was answered. */
-  message: { id: string; sessionId: string; status: string; holder: string | null } | null;
+  message: {
+    id: string;
+    sessionId: string;
+    content: string;
+    status: string;
+    holder: string | null;
+  } | null;
   replies: (Message & { answers: string[] })[];
   /** Nobody holds the turn: the message may be taken with `next`. */
   free: boolean;

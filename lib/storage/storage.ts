@@ -1,4 +1,6 @@
 import type { JsonObject } from '../json.ts';
+import type { ChatSessionStorage } from './chat-sessions.ts';
+import type { DeviceStorage } from './devices.ts';
 import type {
   AcceptedDevice,
   Answer,
@@ -21,6 +23,8 @@ import type {
   TurnTerms,
 } from './records.ts';
 
+export * from './chat-sessions.ts';
+export * from './devices.ts';
 export * from './records.ts';
 
 /**
@@ -31,7 +35,7 @@ export * from './records.ts';
  * the write may then have happened. Repeating is safe, and finds its own work done, for every method but the
  * guarded writes, whose repetition may be refused by what the first try wrote.
  */
-export interface Storage {
+export interface Storage extends ChatSessionStorage, DeviceStorage {
   /** The live lock; past its end it does not exist, cleaned up or not. */
   getLock(device: DeviceId): Promise<Timed & { lock: Lock | null }>;
   /** Handing over to `human` also takes the turn from a worker that has not committed, and ends all waiting. */
@@ -52,10 +56,10 @@ export interface Storage {
 
   /**
    * Stores each message once and takes the turns that are free; one entry per device. A chat session that nobody
-   * knows has no device, and no entry.
+   * knows, or that is not its owner's, has no device, and no entry.
    */
   accept(messages: IncomingMessage[], terms: TurnTerms): Promise<AcceptedDevice[]>;
-  /** Takes free turns among these devices, where something waits in the lane. */
+  /** Takes free turns among these devices, where something waits in the lane or, in the builtin one, a reply is due. */
   next(devices: DeviceId[], terms: TurnTerms): Promise<Timed & { turns: Turn[] }>;
   /** Takes turns of the builtin lane that somebody let fall, on any device: messages waiting, replies due. */
   recover(terms: Omit<TurnTerms, 'lane'>): Promise<Timed & { turns: Turn[] }>;
@@ -98,8 +102,17 @@ export interface Storage {
    * replies that are kept here.
    */
   noteStatuses(channel: string, statuses: ReplyStatus[]): Promise<Timed & { known: number }>;
-  /** What became of a message, and the replies to it. */
-  readAnswer(device: DeviceId, channel: string, messageId: string): Promise<Answer>;
+  /**
+   * What became of a message, and the replies to it.
+   *
+   * @param account as the message had it; left out: the device
+   */
+  readAnswer(
+    device: DeviceId,
+    channel: string,
+    messageId: string,
+    account?: string,
+  ): Promise<Answer>;
 
   /**
    * Messages that were set aside, of one device or (null) of all, oldest first.

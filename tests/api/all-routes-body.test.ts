@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Api, type CallOptions, refuse, startApi } from '../support/api.ts';
+import { type Api, type CallOptions, deployed, refuse, startApi } from '../support/api.ts';
 import { callsWithBody } from './calls.ts';
 
 let api: Api;
@@ -65,7 +65,8 @@ describe.for(callsWithBody)('%s %s', ([method, path, options]) => {
       await refused(413, 'body_too_large', { raw: streamed(content) });
     });
 
-    test('one byte over the limit, announced as less', async () => {
+    // over the wire, what follows the announced length is the beginning of another request
+    test.skipIf(deployed)('one byte over the limit, announced as less', async () => {
       const headers = { 'content-length': '10' };
       await refused(413, 'body_too_large', { raw: content, headers });
     });

@@ -25,11 +25,18 @@ export const deviceCalls: readonly Call[] = [
   ...callsWithBody,
 ];
 
+const SESSION = '/api/chat/sessions/7d444840-9dc0-41d1-b245-5ffdce74fad2';
+
 /** The methods each route takes. */
 export const routes: ReadonlyMap<string, readonly string[]> = new Map([
   ['/api/lock', ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']],
   ['/api/state', ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']],
   ['/api/turn', ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']],
+  ['/api/device', ['GET', 'HEAD', 'POST', 'OPTIONS']],
+  ['/api/chat/sessions', ['GET', 'HEAD', 'POST', 'OPTIONS']],
+  [SESSION, ['GET', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS']],
+  [`${SESSION}/messages`, ['POST', 'OPTIONS']],
+  [`${SESSION}/history`, ['GET', 'HEAD', 'OPTIONS']],
   ['/api/webhooks/web', ['POST', 'OPTIONS']],
   ['/api/webhooks/whatsapp', ['GET', 'HEAD', 'POST', 'OPTIONS']],
   ['/api/cron/cleanup', ['GET', 'HEAD', 'OPTIONS']],

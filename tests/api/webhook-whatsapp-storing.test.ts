@@ -1,7 +1,11 @@
+import { createServer } from 'node:http';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { listenLocally } from '../../dev/listen.ts';
+import { BatonError } from '../../lib/errors.ts';
+import type { Message } from '../../lib/storage/storage.ts';
 import { expectProblem, until, within } from '../support/api.ts';
 import { scripted } from './scripted.ts';
-import { load, webhook } from './whatsapp.ts';
+import { load, NUMBERS, sentAgo, webhook } from './whatsapp.ts';
 
 // What is stored and what is not, and when Meta is asked to send again.
 
@@ -22,7 +26,11 @@ describe('what is not for an agent', () => {
     'id-from-is-our-own-number.json',
     'coex-history-media-with-messages-array.json',
     'coex-history-chunk.json',
-    'echo-smb-text.json',
+    'coex-app-state-sync.json',
+    'unknown-phone-number-id.json',
+    'field-messages-value-errors-only.json',
+    'field-unknown-future.json',
+    'field-user-preferences-stop.json',
     'bad-message-without-id.json',
     'bad-message-id-number.json',
     'bad-message-id-5000-chars.json',
@@ -31,7 +39,9 @@ describe('what is not for an agent', () => {
     'bad-phone-number-id-big-number.json',
     'bad-object-wrong-case.json',
     'status-unknown-wamid.json',
+    'status-unknown-value.json',
   ])('%s is answered 200 and leaves no trace', async (file) => {
+    await hook.restart({ WHATSAPP_PHONE_NUMBER_IDS: NUMBERS });
     const before = await hook.api.stored();
 
     await deliver(file);
@@ -41,23 +51,62 @@ describe('what is not for an agent', () => {
   });
 
   test.for([
-    'msg-image-caption.json',
-    'msg-sticker-static.json',
-    'msg-contacts.json',
-    'msg-interactive-button-reply.json',
-    'msg-button-without-context.json',
     'msg-reaction.json',
     'msg-unsupported-poll.json',
     'msg-future-type.json',
-    'bad-text-body-number.json',
+    'msg-revoke-coexistence.json',
     'bad-text-body-object.json',
-  ])('%s is a kind that is left for later: answered 200, nothing stored', async (file) => {
-    const before = await hook.api.stored();
-
+    'field-calls-connect.json',
+  ])('%s is in the history, and no agent is asked', async (file) => {
     await deliver(file);
 
-    expect(await hook.api.stored()).toEqual(before);
+    expect(await rows()).toMatchObject([{ role: 'user', status: 'recorded' }]);
     expect(script.turns).toEqual([]);
+  });
+
+  test.for(['text-empty-body.json', 'text-only-whitespace.json'])(
+    '%s is answered with a fixed sentence',
+    async (file) => {
+      await deliver(file);
+
+      expect(await rows()).toMatchObject([
+        { role: 'user', status: 'answered' },
+        { role: 'assistant', content: expect.stringMatching(/empty/) },
+      ]);
+      expect(script.turns).toEqual([]);
+    },
+  );
+
+  test('a message taken back is marked as such where it is known, for its sender alone', async () => {
+    await deliver('msg-text.json', 'id-contacts-in-other-order.json');
+    const [message] = await hook.api.sql(
+      `SELECT external_id FROM chat_messages WHERE content = 'Does it come in another color?'`,
+    );
+    const revoke = async (by: string, id: string) => {
+      const raw = new TextDecoder().decode(await load('msg-revoke-coexistence.json'));
+      const body = raw
+        .replaceAll(/"original_message_id":"[^"]*"/g, `"original_message_id":"${id}"`)
+        .replaceAll('US.10000000000000000101', by)
+        .replaceAll(/"id":"wamid\./g, `"id":"wamid.${by}`);
+      await hook.post(new TextEncoder().encode(body));
+    };
+    const deleted = () =>
+      hook.api.sql(`SELECT content FROM chat_messages WHERE metadata ->> 'deleted' = 'true'`);
+
+    await revoke('GB.10000000000000000102', String(message?.['external_id']));
+    expect(await deleted()).toEqual([]);
+    await revoke('US.10000000000000000101', String(message?.['external_id']));
+    expect(await deleted()).toEqual([{ content: 'Does it come in another color?' }]);
+  });
+
+  test('a message of six days ago is only kept; one of 23 hours ago is answered', async () => {
+    await deliver('order-stale-six-days.json');
+    expect(await users()).toMatchObject([{ status: 'recorded' }]);
+    expect(script.turns).toEqual([]);
+
+    await hook.post(await sentAgo('msg-text.json', 23 * 3_600));
+    await hook.api.settled();
+    expect(script.turns).toEqual([['Does it come in another color?']]);
   });
 
   test('a number this deployment does not answer for: 200, nothing stored; without a list every number is its own', async () => {
@@ -84,6 +133,64 @@ describe('what is not for an agent', () => {
       content: 'I want to talk to sales',
       status: 'recorded',
     });
+  });
+});
+
+describe('what an agent is given', () => {
+  test.for<[string, string, object]>([
+    [
+      'msg-image-caption.json',
+      'I want this colour',
+      { kind: 'image', media: { id: '300000000000001', mime_type: 'image/jpeg' } },
+    ],
+    ['msg-sticker-animated.json', '', { kind: 'sticker', media: { animated: true } }],
+    [
+      'msg-contacts.json',
+      'Barbara J. Johnson, No Phone',
+      {
+        kind: 'contacts',
+        contacts: [{ phones: [{ wa_id: '12025550111' }] }, { name: 'No Phone' }],
+      },
+    ],
+    [
+      'msg-interactive-button-reply.json',
+      'Billing',
+      { kind: 'button_reply', choice: { id: 'agent:billing' }, quoted: { from: '12025550199' } },
+    ],
+    ['msg-interactive-nfm-reply-flow.json', 'Sent', { flow: { data: { rating: '4' } } }],
+    ['msg-interactive-nfm-reply-broken-json.json', 'Sent', { flow: { raw: '{"flow_token":' } }],
+    ['msg-text-frequently-forwarded.json', 'text forwarded many times', { kind: 'text' }],
+    ['text-nul-in-profile-name.json', 'name holds NUL', { profile: { name: expect.any(String) } }],
+  ])('%s', async ([file, text, metadata]) => {
+    const seen: Message[] = [];
+    script.play((turn) => void seen.push(...turn.messages));
+
+    await deliver(file);
+
+    expect(seen).toMatchObject([{ content: text, metadata }]);
+  });
+
+  test('a file that came with a message, by its id', async () => {
+    const graph = createServer((request, response) => {
+      const { url = '' } = request;
+      const told = { url: `http://${request.headers.host}/kept`, mime_type: 'image/jpeg' };
+      response.end(url === '/kept' ? 'the picture' : JSON.stringify(told));
+    });
+    const url = `http://127.0.0.1:${await listenLocally(graph)}`;
+    await hook.restart({ WHATSAPP_ACCESS_TOKEN: 'token', WHATSAPP_API_URL: url });
+    const files: string[] = [];
+    script.play(async (turn) => {
+      for (const message of turn.messages) {
+        const { bytes, mimeType } = await turn.media(message);
+        files.push(`${mimeType} ${Buffer.from(bytes).toString()}`);
+      }
+    });
+
+    await deliver('msg-image-caption.json');
+    graph.closeAllConnections();
+    graph.close();
+
+    expect(files).toEqual(['image/jpeg the picture']);
   });
 });
 
@@ -126,6 +233,22 @@ describe('200 once everything usable is stored, 5xx only when storing failed', (
     expect(await users()).toHaveLength(1);
   });
 
+  test('the statuses cannot be kept: 503, though the messages are; the retry does no harm', async () => {
+    const raw = await load('batch-messages-and-statuses-in-one-value.json');
+    const { storage } = hook.api.app;
+    const noteStatuses = () =>
+      Promise.reject(new BatonError('storage_unavailable', 'away for the moment'));
+    hook.api.app.storage = { ...storage, noteStatuses };
+    expectProblem(await post(raw), 503, 'storage_unavailable');
+    await hook.api.settled();
+    expect(await users()).toMatchObject([{ status: 'answered' }]);
+
+    hook.api.app.storage = storage;
+    expect((await post(raw)).status).toBe(200);
+    await hook.api.settled();
+    expect(script.turns).toEqual([['both in one value']]);
+  });
+
   test('a redelivery takes the turn of the first copy, whose function was killed', async () => {
     const release = script.hold();
     await post(await load('dup-1-original.json'));
@@ -162,10 +285,34 @@ describe('200 once everything usable is stored, 5xx only when storing failed', (
 
   test('the log carries ids and counts, no text and no number', async () => {
     await deliver('msg-text.json', 'bad-message-without-id.json', 'msg-image-caption.json');
+    await deliver('msg-system-user-changed-number.json', 'status-failed-131026-undeliverable.json');
 
     expect(hook.api.events.length).toBeGreaterThan(0);
     expect(JSON.stringify(hook.api.events)).not.toMatch(
-      /another color|I want this colour|12025550101|Ana Fixture/,
+      /another color|I want this colour|1202555|Ana Fixture|no id/,
     );
+  });
+
+  test.for<[string, object]>([
+    [
+      'unknown-phone-number-id.json',
+      { event: 'whatsapp_unknown_number', phone_number_id: '299999999999999' },
+    ],
+    ['bad-metadata-missing.json', { event: 'whatsapp_unknown_number' }],
+    [
+      'field-account-update-violation.json',
+      { event: 'whatsapp_account_update', what: 'ACCOUNT_VIOLATION' },
+    ],
+    ['field-messages-value-errors-only.json', { event: 'whatsapp_errors', codes: [130429] }],
+    ['bad-message-without-sender.json', { event: 'whatsapp_ignored', what: ['no_sender'] }],
+    ['bad-object-page.json', { event: 'whatsapp_ignored', what: ['other_object'] }],
+    ['field-unknown-future.json', { event: 'whatsapp_ignored' }],
+  ])('%s is one line in the log', async ([file, line]) => {
+    await hook.restart({ WHATSAPP_PHONE_NUMBER_IDS: NUMBERS });
+    hook.api.events.length = 0;
+
+    await deliver(file);
+
+    expect(hook.api.events).toMatchObject([line]);
   });
 });

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { z } from 'zod';
 import { signBytes } from '../../lib/secrets.ts';
 import { type Answer, type Api, startApi } from '../support/api.ts';
 import type { Script } from './scripted.ts';
@@ -8,27 +9,66 @@ import type { Script } from './scripted.ts';
 const SECRET = 'test_app_secret';
 /** Noon of the day on which the bodies of the set were sent; seconds. */
 const TIME_BASE = 1_795_176_000;
-const bodies = join(import.meta.dirname, '..', 'fixtures', 'whatsapp', 'bodies');
+const fixtures = join(import.meta.dirname, '..', 'fixtures', 'whatsapp');
 
 /** The exact bytes of a body of the set. */
-export const load = async (file: string): Promise<Uint8Array<ArrayBuffer>> =>
-  new Uint8Array(await readFile(join(bodies, file)));
+export const recorded = async (file: string): Promise<Uint8Array<ArrayBuffer>> =>
+  new Uint8Array(await readFile(join(fixtures, 'bodies', file)));
 
 /** A body of the set as if it had been sent so many seconds ago. */
 export async function sentAgo(file: string, seconds: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await recorded(file);
+  if (file.endsWith('.raw')) return bytes;
   const shift = Math.floor(Date.now() / 1_000) - seconds - TIME_BASE;
-  const text = new TextDecoder().decode(await load(file));
-  const moved = text.replaceAll(
-    /"timestamp":"(\d{10})"/g,
-    (_, time) => `"timestamp":"${Number(time) + shift}"`,
-  );
+  const moved = new TextDecoder()
+    .decode(bytes)
+    .replaceAll(/"timestamp":"(\d{10})"/g, (_, time) => `"timestamp":"${Number(time) + shift}"`);
   return new TextEncoder().encode(moved);
 }
+
+/** A body of the set as it comes in: older than a day it would only be kept. */
+export const load = (file: string): Promise<Uint8Array<ArrayBuffer>> => sentAgo(file, 60);
+
+const inbound = z.object({
+  person: z.string(),
+  bsuid: z.string().nullable(),
+  wa_id: z.string().nullable(),
+  wamid: z.string(),
+  type: z.string(),
+  phone_number_id: z.string(),
+  turn: z.enum(['agent', 'canned', 'none']),
+  text: z.string().optional(),
+  text_starts: z.string().optional(),
+  text_utf16_units: z.number().optional(),
+  choice: z.string().optional(),
+  optional: z.boolean().optional(),
+  dup_of: z.string().optional(),
+});
+export type ExpectedMessage = z.output<typeof inbound>;
+const expectation = z.object({
+  http: z.number(),
+  http_also: z.array(z.number()),
+  // of the largest body only the number and the first are written down
+  inbound: z.union([z.array(inbound), z.object({ count: z.number(), first: inbound })]),
+  statuses: z.union([z.array(z.array(z.string())), z.object({ count: z.number() })]),
+  events: z.array(z.string()),
+});
+export type Expectation = z.output<typeof expectation>;
+
+/** What each body of the set must lead to. */
+export const expectations: Readonly<Record<string, Expectation>> = z
+  .record(z.string(), expectation)
+  .parse(JSON.parse(await readFile(join(fixtures, 'meta', 'EXPECTED.json'), 'utf8')));
+
+/** The numbers that the bodies of the set are for. */
+export const NUMBERS = '200000000000001,200000000000002,200000000000003';
 
 /** A deployment as Meta sees it. */
 export interface Webhook {
   /** Begins with an empty database: the bodies of the set are about the same few people. */
   restart(env?: Record<string, string>): Promise<void>;
+  /** Forgets everything, and goes on with the same settings. */
+  forget(): Promise<void>;
   readonly api: Api;
   /** Posts a body with its signature. */
   post(raw: Uint8Array<ArrayBuffer>): Promise<Answer>;
@@ -52,6 +92,13 @@ export function webhook(script: Script): Webhook {
         { WHATSAPP_APP_SECRET: SECRET, ...env },
         { registry: script.registry },
       );
+    },
+    async forget() {
+      await hook.api.settled();
+      // of a few rows quicker than TRUNCATE
+      await hook.api
+        .sql(`WITH a AS (DELETE FROM conversation_states), b AS (DELETE FROM chat_sessions),
+        c AS (DELETE FROM chat_messages), d AS (DELETE FROM channel_identities) DELETE FROM lock_events`);
     },
     get api() {
       if (current === null) throw new Error('call restart first');

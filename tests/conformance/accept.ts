@@ -1,250 +1,328 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Fence } from '../../lib/storage/storage.ts';
-import {
-  commit,
-  commitOf,
-  type Harness,
-  message,
-  newDevice,
-  take,
-  terms,
-} from '../support/storage.ts';
+import { expect } from 'vitest';
+import { commit, commitOf, message, newDevice, take, terms, time } from '../support/storage.ts';
+import type { Cases } from './case.ts';
+import { contentsOf, retake } from './ways.ts';
 
-export function acceptPromises(open: () => Promise<Harness>): void {
-  let h: Harness;
-  beforeAll(async () => {
-    h = await open();
-  });
-  afterAll(() => h.close());
-
-  describe('accept', () => {
-    it('stores a message and gives the turn with everything needed to answer', async () => {
-      const device = newDevice();
-      await h.storage.setLock(device, { agent: 'billing', ttlSeconds: 60 }, { kind: 'none' });
-      await h.storage.putState(device, { invoice: 7 }, { kind: 'none' });
-      const [accepted] = await h.storage.accept(
-        [message(device, { content: 'hi', metadata: { a: 1 } })],
-        terms(),
-      );
-      expect(accepted).toMatchObject({
+/** What comes in: stored once, in order, and the turn taken if it is free. */
+export const acceptCases = {
+  'stores a message and gives the turn with everything needed to answer': async (h) => {
+    const device = newDevice();
+    await h.storage.setLock(device, { agent: 'billing', ttlSeconds: 60 }, { kind: 'none' });
+    const put = await h.storage.putState(device, { invoice: 7 }, { kind: 'none' });
+    const [accepted] = await h.storage.accept(
+      [message(device, { content: 'hi', metadata: { a: [1, { b: null }] } })],
+      terms(),
+    );
+    expect(accepted).toMatchObject({
+      device,
+      waiting: false,
+      messages: [{ index: 0, status: 'waiting', duplicate: false }],
+      lock: { agent: 'billing' },
+      turn: {
         device,
-        waiting: false,
-        messages: [{ index: 0, status: 'waiting', duplicate: false }],
-        turn: {
-          device,
-          channel: 'web',
-          account: device,
-          lock: { agent: 'billing' },
-          state: { invoice: 7 },
-          messages: [{ role: 'user', content: 'hi', metadata: { a: 1 } }],
-          history: [],
-          replies: [],
-        },
-      });
-      expect(Number(accepted?.turn?.expiresAt) - Number(accepted?.now)).toBe(60_000);
+        channel: 'web',
+        account: device,
+        address: {},
+        lock: { agent: 'billing' },
+        state: { invoice: 7 },
+        stateVersion: put.written && put.version,
+        messages: [{ role: 'user', content: 'hi', metadata: { a: [1, { b: null }] }, agent: null }],
+        history: [],
+        replies: [],
+      },
     });
+    expect(Number(accepted?.turn?.expiresAt) - Number(accepted?.now)).toBe(60_000);
+    expect(accepted?.turn?.messages[0]).toMatchObject({
+      id: accepted?.messages[0]?.id,
+      messageId: accepted?.messages[0]?.messageId,
+      sentAt: accepted?.now,
+      createdAt: accepted?.now,
+    });
+  },
 
-    it('sent twice by one call gives the same turn, the same result and one message', async () => {
+  'sent twice by one call gives the same turn, the same result and one message': async (h) => {
+    const device = newDevice();
+    const once = message(device);
+    const owner = terms();
+    const [first] = await h.storage.accept([once], owner);
+    const [second] = await h.storage.accept([once], owner);
+    expect(second?.turn).toEqual(first?.turn);
+    expect(second?.messages).toEqual(first?.messages);
+    expect(await h.messages(device)).toHaveLength(1);
+  },
+
+  'sent twice by one call gives the turns of the first time, also where it may take fewer than it has devices':
+    async (h) => {
+      const devices = Array.from({ length: 6 }, newDevice);
+      const batch = devices.map((device) => message(device));
+      const owner = terms({ maxTurns: 2 });
+      const fences = async () =>
+        (await h.storage.accept(batch, owner)).flatMap(({ turn }) => turn?.fence ?? []);
+      const first = await fences();
+      expect(first).toHaveLength(2);
+      expect((await fences()).toSorted()).toEqual(first.toSorted());
+    },
+
+  'queues behind a turn that somebody else holds': async (h) => {
+    const device = newDevice();
+    await take(h.storage, device);
+    const [accepted] = await h.storage.accept([message(device)], terms());
+    expect(accepted).toMatchObject({
+      turn: null,
+      waiting: true,
+      messages: [{ duplicate: false }],
+    });
+  },
+
+  'takes a redelivered message once, and a second copy in one batch as one': async (h) => {
+    const device = newDevice();
+    const twice = message(device);
+    const turn = await take(h.storage, device, twice);
+    const [again] = await h.storage.accept([twice, twice], terms());
+    expect(again?.messages.map(({ index, duplicate }) => [index, duplicate])).toEqual([
+      [0, true],
+      [1, true],
+    ]);
+    await commit(h.storage, turn, commitOf('once'));
+    const [late] = await h.storage.accept([twice], terms());
+    expect(late).toMatchObject({
+      turn: null,
+      waiting: false,
+      messages: [{ duplicate: true, status: 'answered' }],
+    });
+    expect(await h.messages(device)).toHaveLength(2);
+  },
+
+  'of two copies in one batch stores the first, whatever the second says': async (h) => {
+    const device = newDevice();
+    const externalId = 'twice';
+    const [accepted] = await h.storage.accept(
+      Array.from({ length: 20 }, (_, i) => message(device, { externalId, content: `copy ${i}` })),
+      terms(),
+    );
+    expect(new Set(accepted?.messages.map(({ id }) => id)).size).toBe(1);
+    expect(contentsOf(accepted?.turn)).toEqual(['copy 0']);
+  },
+
+  'gives the turn to a redelivery whose first copy still waits after its worker was killed': async (
+    h,
+  ) => {
+    const device = newDevice();
+    const twice = message(device);
+    const killed = await take(h.storage, device, twice);
+    await h.shift(device, { turn: 0 });
+    const [again] = await h.storage.accept([twice], terms());
+    expect(again?.messages).toMatchObject([{ duplicate: true, status: 'waiting' }]);
+    expect(again?.turn?.messages.map(({ id }) => id)).toEqual(killed.messages.map(({ id }) => id));
+    expect(Number(again?.turn?.fence)).toBeGreaterThan(Number(killed.fence));
+  },
+
+  'takes the same external id of two channels, accounts or devices as different messages': async (
+    h,
+  ) => {
+    const [one, two] = [newDevice(), newDevice()];
+    const externalId = 'same';
+    const accepted = await h.storage.accept(
+      [
+        message(one, { externalId }),
+        message(one, { externalId, channel: 'other' }),
+        message(one, { externalId, account: 'other' }),
+        message(two, { externalId }),
+      ],
+      terms(),
+    );
+    expect(accepted.flatMap((entry) => entry.messages.map(({ duplicate }) => duplicate))).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
+  },
+
+  'hands messages over by their senders’ clocks, then by arrival, and mistrusts clocks that make no sense':
+    async (h) => {
       const device = newDevice();
-      const once = message(device);
-      const owner = terms();
-      const [first] = await h.storage.accept([once], owner);
-      const [second] = await h.storage.accept([once], owner);
-      expect(second?.turn).toEqual(first?.turn);
-      expect(second?.messages).toEqual(first?.messages);
-      expect(await h.messages(device)).toHaveLength(1);
-    });
-
-    it('queues behind a turn that somebody else holds', async () => {
-      const device = newDevice();
-      await take(h.storage, device);
-      const [accepted] = await h.storage.accept([message(device)], terms());
-      expect(accepted).toMatchObject({
-        turn: null,
-        waiting: true,
-        messages: [{ duplicate: false }],
-      });
-    });
-
-    it('takes a redelivered message once, and a second copy in one batch as one', async () => {
-      const device = newDevice();
-      const twice = message(device);
-      const turn = await take(h.storage, device, twice);
-      const [again] = await h.storage.accept([twice, twice], terms());
-      expect(again?.messages.map(({ duplicate }) => duplicate)).toEqual([true, true]);
-      await commit(h.storage, turn, commitOf('once'));
-      const [late] = await h.storage.accept([twice], terms());
-      expect(late).toMatchObject({
-        turn: null,
-        waiting: false,
-        messages: [{ duplicate: true, status: 'answered' }],
-      });
-      expect(await h.messages(device)).toHaveLength(2);
-    });
-
-    it('gives the turn to a redelivery whose first copy still waits after its worker was killed', async () => {
-      const device = newDevice();
-      const twice = message(device);
-      const killed = await take(h.storage, device, twice);
-      await h.shift(device, { turn: 0 });
-      const [again] = await h.storage.accept([twice], terms());
-      expect(again?.messages).toMatchObject([{ duplicate: true, status: 'waiting' }]);
-      expect(again?.turn?.messages.map(({ id }) => id)).toEqual(
-        killed.messages.map(({ id }) => id),
-      );
-      expect(Number(again?.turn?.fence)).toBeGreaterThan(Number(killed.fence));
-    });
-
-    it('takes the same external id of two channels, accounts or devices as different messages', async () => {
-      const [one, two] = [newDevice(), newDevice()];
-      const externalId = 'same';
-      const accepted = await h.storage.accept(
-        [
-          message(one, { externalId }),
-          message(one, { externalId, channel: 'other' }),
-          message(one, { externalId, account: 'other' }),
-          message(two, { externalId }),
-        ],
-        terms(),
-      );
-      expect(accepted.flatMap((entry) => entry.messages.map(({ duplicate }) => duplicate))).toEqual(
-        [false, false, false, false],
-      );
-    });
-
-    it('hands messages over by their senders’ clocks, then by arrival, and mistrusts clocks that make no sense', async () => {
-      const device = newDevice();
-      const at = (seconds: number) => new Date(Date.now() + seconds * 1_000);
-      const turn = await take(h.storage, device, { content: 'first', sentAt: at(-100) });
+      const { now } = await h.storage.ping();
+      const at = (ms: number) => new Date(now.getTime() + ms);
+      const turn = await take(h.storage, device, { content: 'first', sentAt: at(-100_000) });
+      const sent: [string, Date][] = [
+        ['three', at(-7_000)],
+        ['one', at(-9_000)],
+        ['two', at(-8_000)],
+        ['two and a half', at(-8_000)],
+        ['thirty days and more', at(-30 * time.day - time.minute)],
+        ['nearly thirty days', at(-30 * time.day + time.minute)],
+        ['in nine minutes', at(9 * time.minute)],
+        ['in eleven minutes', at(11 * time.minute)],
+        ['year 5138', new Date(1e14)],
+        ['year 1960', new Date(-3e11)],
+      ];
       await h.storage.accept(
-        [
-          message(device, { content: 'three', sentAt: at(-7) }),
-          message(device, { content: 'one', sentAt: at(-9) }),
-          message(device, { content: 'two', sentAt: at(-8) }),
-          message(device, { content: 'two and a half', sentAt: at(-8) }),
-          message(device, { content: 'year 5138', sentAt: new Date(1e14) }),
-          message(device, { content: 'year 1960', sentAt: new Date(-3e11) }),
-        ],
+        sent.map(([content, sentAt]) => message(device, { content, sentAt })),
         terms(),
       );
       const kept = await commit(h.storage, turn, commitOf('ok'));
-      expect(kept.turn?.messages.map(({ content }) => content)).toEqual([
+      expect(contentsOf(kept.turn)).toEqual([
+        'nearly thirty days',
         'one',
         'two',
         'two and a half',
         'three',
+        'thirty days and more',
+        'in eleven minutes',
         'year 5138',
         'year 1960',
+        'in nine minutes',
       ]);
-    });
+    },
 
-    it('takes at most maxTurns of a batch of many senders, and says who still waits', async () => {
-      const devices = Array.from({ length: 10 }, newDevice);
-      const accepted = await h.storage.accept(
-        devices.map((device) => message(device)),
-        terms({ maxTurns: 3 }),
-      );
-      expect(accepted.filter((entry) => entry.turn !== null)).toHaveLength(3);
-      const waiting = accepted.filter((entry) => entry.waiting).map((entry) => entry.device);
-      expect(waiting).toHaveLength(7);
-      const { turns } = await h.storage.next(waiting, terms({ maxTurns: 5 }));
-      expect(turns).toHaveLength(5);
-    });
+  'takes at most maxTurns of a batch of many senders, and says who still waits': async (h) => {
+    const devices = Array.from({ length: 10 }, newDevice);
+    const accepted = await h.storage.accept(
+      devices.map((device) => message(device)),
+      terms({ maxTurns: 3 }),
+    );
+    expect(accepted.map(({ device }) => device).toSorted()).toEqual(devices.toSorted());
+    expect(accepted.filter((entry) => entry.turn !== null)).toHaveLength(3);
+    const waiting = accepted.filter((entry) => entry.waiting).map((entry) => entry.device);
+    expect(waiting).toHaveLength(7);
+    const { turns } = await h.storage.next(waiting, terms({ maxTurns: 5 }));
+    expect(turns).toHaveLength(5);
+  },
 
-    it('keeps the two lanes apart: one turn per device, and each side sees its own messages only', async () => {
+  'tells of each message of a batch by its place': async (h) => {
+    const [one, two] = [newDevice(), newDevice()];
+    const accepted = await h.storage.accept(
+      [one, two, one, two, one].map((device, i) => message(device, { externalId: `m${i}` })),
+      terms(),
+    );
+    const told = accepted.flatMap(({ device, messages }) =>
+      messages.map(({ index, messageId }) => [index, messageId, device]),
+    );
+    expect(told.toSorted()).toEqual(
+      [one, two, one, two, one].map((device, i) => [i, `m${i}`, device]),
+    );
+  },
+
+  'hands over at most a hundred messages, then the next hundred': async (h) => {
+    const device = newDevice();
+    const [accepted] = await h.storage.accept(
+      Array.from({ length: 150 }, (_, i) => message(device, { content: String(i) })),
+      terms(),
+    );
+    const numbers = Array.from({ length: 150 }, (_, i) => String(i));
+    expect(contentsOf(accepted?.turn)).toEqual(numbers.slice(0, 100));
+    if (accepted?.turn == null) throw new Error('the turn was not free');
+    const kept = await commit(h.storage, accepted.turn, commitOf('ok'));
+    expect(contentsOf(kept.turn)).toEqual(numbers.slice(100));
+  },
+
+  'hands over what came by one way only: messages of another channel or account wait for a turn of their own':
+    async (h) => {
       const device = newDevice();
-      const builtin = await take(h.storage, device, { content: 'for the agents' });
-      const [external] = await h.storage.accept(
-        [message(device, { content: 'for the worker', channel: 'api' })],
-        terms({ lane: 'external' }),
-      );
-      expect(external?.turn).toBeNull();
-      expect((await commit(h.storage, builtin, commitOf('a'))).turn).toBeNull();
-      expect((await h.storage.next([device], terms())).turns).toEqual([]);
-      const [turn] = (await h.storage.next([device], terms({ lane: 'external' }))).turns;
-      expect(turn?.messages.map(({ content }) => content)).toEqual(['for the worker']);
-      expect(turn?.history).toEqual([]);
-      expect(
-        (await h.storage.commit(device, turn?.fence ?? ('0' as Fence), 'builtin', commitOf('x'), 1))
-          .outcome,
-      ).toBe('lost');
-      await h.shift(device, { turn: 0 });
-      expect(
-        (await h.storage.recover({ requestId: 'r', leaseMs: 1_000, maxTurns: 100 })).turns.filter(
-          (t) => t.device === device,
-        ),
-      ).toEqual([]);
-    });
-  });
-
-  describe('people and their identities', () => {
-    const from = (phone: string | null, userId: string | null, account: string) =>
-      message(newDevice(), { sender: { phone, userId }, channel: 'whatsapp', account });
-    let account = 0;
-
-    it('are one person by phone, by user id, and by both, in whatever order they are learnt', async () => {
-      const number = String(++account);
-      const first = await h.storage.accept([from('1', null, number)], terms());
-      const second = await h.storage.accept([from('1', 'A', number)], terms());
-      const third = await h.storage.accept([from(null, 'A', number)], terms());
-      const fourth = await h.storage.accept([from('2', 'A', number)], terms());
-      const fifth = await h.storage.accept([from('2', null, number)], terms());
-      const devices = [first, second, third, fourth, fifth].map((accepted) => accepted[0]?.device);
-      expect(new Set(devices).size).toBe(1);
-    });
-
-    it('stay two where they share a phone, and where the business number is another', async () => {
-      const number = String(++account);
-      const [a] = await h.storage.accept([from('1', 'A', number)], terms());
-      const [b] = await h.storage.accept([from('1', 'B', number)], terms());
-      const [c] = await h.storage.accept([from('1', 'A', String(++account))], terms());
-      expect(new Set([a?.device, b?.device, c?.device]).size).toBe(3);
-    });
-
-    it('are not split by fifty first messages that arrive at once, by phone, by user id and by both', async () => {
-      const number = String(++account);
-      const kinds: [string | null, string | null][] = [
-        ['1', 'A'],
-        ['1', null],
-        ['1', 'A'],
+      const ways = [
+        { channel: 'a', account: '1', content: 'one' },
+        { channel: 'b', account: '1', content: 'other channel' },
+        { channel: 'a', account: '2', content: 'other account' },
+        { channel: 'a', account: '1', content: 'two' },
       ];
-      const accepted = await Promise.all(
-        Array.from({ length: 50 }, (_, i) => {
-          const [phone, userId] = kinds[i % kinds.length] ?? ['1', 'A'];
-          return h.storage.accept([from(phone, userId, number)], terms());
-        }),
-      );
-      expect(new Set(accepted.map((entries) => entries[0]?.device)).size).toBe(1);
-    });
-
-    it('are answered where they last wrote from, and never at a number that is somebody else’s', async () => {
-      const number = String(++account);
-      const said = async (phone: string | null, userId: string | null) => {
-        const [accepted] = await h.storage.accept([from(phone, userId, number)], terms());
-        if (accepted?.turn == null) throw new Error('the turn was not free');
-        const content = { ...commitOf('answer'), deliver: true };
-        const { replies } = await commit(h.storage, accepted.turn, content);
-        const sent = replies.map(({ id }) => ({ id, status: 'sent' as const }));
-        await h.storage.settle(accepted.device, accepted.turn.fence, sent, 60_000);
-        return replies.map(({ address }) => address);
-      };
-      expect(await said('1', 'A')).toEqual([{ phone: '1', user_id: 'A' }]);
-      expect(await said('2', 'A')).toEqual([{ phone: '2', user_id: 'A' }]);
-      expect(await said('1', 'A')).toEqual([{ phone: '1', user_id: 'A' }]);
-      expect(await said(null, 'A')).toEqual([{ user_id: 'A' }]);
-      expect(await said('3', 'B')).toEqual([{ phone: '3', user_id: 'B' }]);
-      expect(await said('3', 'A')).toEqual([{ user_id: 'A' }]);
-    });
-
-    it('get a device nobody can guess from the number: a UUID of version 8', async () => {
       const [accepted] = await h.storage.accept(
-        [from('15550001', null, String(++account))],
+        ways.map((way) => message(device, way)),
         terms(),
       );
-      expect(accepted?.device).toMatch(
-        /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
-      );
-      expect(accepted?.turn?.address).toEqual({ phone: '15550001' });
+      const handed: unknown[] = [];
+      for (let turn = accepted?.turn ?? null; turn !== null;) {
+        handed.push([turn.channel, turn.account, ...(contentsOf(turn) ?? [])]);
+        const { replies, turn: next } = await commit(h.storage, turn, commitOf('ok'));
+        expect(replies).toHaveLength(1);
+        turn = next;
+      }
+      expect(handed).toEqual([
+        ['a', '1', 'one', 'two'],
+        ['b', '1', 'other channel'],
+        ['a', '2', 'other account'],
+      ]);
+    },
+
+  'may keep a message to the history alone: no turn starts for it': async (h) => {
+    const device = newDevice();
+    const { now } = await h.storage.ping();
+    const [accepted] = await h.storage.accept(
+      [
+        message(device, { content: 'a reaction', turn: false }),
+        message(device, {
+          content: 'an old one',
+          sentAt: new Date(now.getTime() - 2 * time.hour),
+          answerWithin: 3_600,
+        }),
+      ],
+      terms(),
+    );
+    expect(accepted).toMatchObject({
+      turn: null,
+      waiting: false,
+      messages: [{ status: 'recorded' }, { status: 'recorded' }],
     });
-  });
-}
+    const turn = await take(h.storage, device, { content: 'in time', answerWithin: 3_600 });
+    expect(turn.history.map(({ content }) => content)).toEqual(['an old one', 'a reaction']);
+    expect(contentsOf(turn)).toEqual(['in time']);
+    expect(await h.sessions(device)).toMatchObject([{ messageCount: 2 }]);
+  },
+
+  'lets what a person says for the business hold the conversation, and answers it never': async (
+    h,
+  ) => {
+    const device = newDevice();
+    const turn = await take(h.storage, device, { content: 'a question' });
+    const said = message(device, { content: 'a person answers', byHuman: { ttlSeconds: 60 } });
+    const [accepted] = await h.storage.accept([said], terms());
+    expect(accepted).toMatchObject({
+      turn: null,
+      waiting: false,
+      lock: { agent: 'human', sessionTtl: 60 },
+      messages: [{ status: 'recorded', duplicate: false }],
+    });
+    expect(
+      (await h.storage.commit(device, turn.fence, 'builtin', commitOf('late'), 60_000)).outcome,
+    ).toBe('lost');
+    expect((await h.messages(device)).map(({ role, content }) => [role, content])).toEqual([
+      ['assistant', 'a person answers'],
+      ['user', 'a question'],
+    ]);
+    await h.storage.accept([said], terms());
+    expect(await h.messages(device)).toHaveLength(2);
+  },
+
+  'cuts no longer hold of a person short, and takes none where none is asked for': async (h) => {
+    const device = newDevice();
+    const echo = (ttlSeconds: number | null) => message(device, { byHuman: { ttlSeconds } });
+    const [none] = await h.storage.accept([echo(null)], terms());
+    expect(none).toMatchObject({ lock: null, messages: [{ status: 'recorded' }] });
+    await h.storage.setLock(device, { agent: 'human', ttlSeconds: 600 }, { kind: 'none' });
+    const [shorter] = await h.storage.accept([echo(60)], terms());
+    expect(shorter?.lock?.sessionTtl).toBe(600);
+    const [longer] = await h.storage.accept([echo(6_000)], terms());
+    expect(longer?.lock?.sessionTtl).toBe(6_000);
+  },
+
+  'marks a message that was taken back, of this device and no other’s': async (h) => {
+    const [one, two] = [newDevice(), newDevice()];
+    const way = { channel: 'c', account: 'a' };
+    await h.storage.accept(
+      [
+        message(one, { ...way, externalId: 'm1', metadata: { a: 1 } }),
+        message(two, { ...way, externalId: 'm2' }),
+      ],
+      terms(),
+    );
+    const takesBack = (revokes: string) =>
+      message(one, { ...way, content: '', turn: false, revokes });
+    await h.storage.accept([takesBack('m1'), takesBack('m2'), takesBack('unknown')], terms());
+    await h.shift(one, { turn: 0 });
+    await h.shift(two, { turn: 0 });
+    expect((await retake(h, one))?.messages.map(({ metadata }) => metadata)).toEqual([
+      { a: 1, deleted: true },
+    ]);
+    expect((await retake(h, two))?.messages.map(({ metadata }) => metadata)).toEqual([{}]);
+  },
+} satisfies Cases;

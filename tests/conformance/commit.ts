@@ -1,56 +1,97 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  commit,
-  commitOf,
-  type Harness,
-  message,
-  newDevice,
-  take,
-  terms,
-} from '../support/storage.ts';
+import { expect } from 'vitest';
+import type { Commit } from '../../lib/storage/storage.ts';
+import { commit, commitOf, message, newDevice, take, terms } from '../support/storage.ts';
+import type { Cases } from './case.ts';
+import { contentsOf, recoverFor, retake, toSend } from './ways.ts';
 
-export function commitPromises(open: () => Promise<Harness>): void {
-  let h: Harness;
-  beforeAll(async () => {
-    h = await open();
-  });
-  afterAll(() => h.close());
-
-  describe('commit', () => {
-    it('answers what was handed over, numbers messages and replies without a gap, and releases', async () => {
-      const device = newDevice();
-      for (let i = 0; i < 3; i++) {
-        const turn = await take(h.storage, device);
-        const result = await commit(h.storage, turn, commitOf(`a${i}`, `b${i}`));
-        expect(result).toMatchObject({
-          turn: null,
-          deliver: false,
-          answered: turn.messages.map(({ id, messageId }) => ({ id, messageId })),
-        });
-        expect(result.replies.map(({ content }) => content)).toEqual([`a${i}`, `b${i}`]);
-      }
-      const stored = await h.messages(device);
-      expect(stored.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
-      expect(stored[1]?.answers).toEqual([stored[0]?.id]);
-      expect(stored.map(({ status }) => status)).toEqual(
-        [1, 2, 3].flatMap(() => ['answered', 'sent', 'sent']),
-      );
-    });
-
-    it('keeps the turn, under a larger fence, when more came in meanwhile', async () => {
-      const device = newDevice();
+/** Answering a turn: all of it or nothing, once. */
+export const commitCases = {
+  'answers what was handed over, numbers messages and replies without a gap, and releases': async (
+    h,
+  ) => {
+    const device = newDevice();
+    for (let i = 0; i < 3; i++) {
       const turn = await take(h.storage, device);
-      await h.storage.accept([message(device, { content: 'more' })], terms());
-      const kept = (await commit(h.storage, turn, commitOf('a'))).turn;
-      expect(kept?.messages.map(({ content }) => content)).toEqual(['more']);
-      expect(kept?.history.map(({ content }) => content)).toEqual(['hello', 'a']);
-      expect(Number(kept?.fence)).toBeGreaterThan(Number(turn.fence));
-      expect(
-        (await h.storage.commit(device, turn.fence, 'builtin', commitOf('late'), 1)).outcome,
-      ).toBe('lost');
-    });
+      const result = await commit(h.storage, turn, commitOf(`a${i}`, `b${i}`));
+      expect(result).toMatchObject({
+        turn: null,
+        deliver: false,
+        sessionId: turn.sessionId,
+        answered: turn.messages.map(({ id, messageId }) => ({ id, messageId })),
+      });
+      expect(result.replies.map(({ content }) => content)).toEqual([`a${i}`, `b${i}`]);
+    }
+    const stored = await h.messages(device);
+    expect(stored.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(stored[1]?.answers).toEqual([stored[0]?.id]);
+    expect(stored.map(({ status }) => status)).toEqual(
+      [1, 2, 3].flatMap(() => ['answered', 'sent', 'sent']),
+    );
+  },
 
-    it('sent twice writes once and returns the same continuation; with other content it is refused', async () => {
+  'answers several messages at once, in the order in which they were handed over': async (h) => {
+    const device = newDevice();
+    const { now } = await h.storage.ping();
+    const sentAt = (ms: number) => new Date(now.getTime() + ms);
+    const [accepted] = await h.storage.accept(
+      [
+        message(device, { content: 'second', sentAt: sentAt(-1_000) }),
+        message(device, { content: 'first', sentAt: sentAt(-2_000) }),
+      ],
+      terms(),
+    );
+    if (accepted?.turn == null) throw new Error('the turn was not free');
+    await commit(h.storage, accepted.turn, commitOf('reply'));
+    const stored = await h.messages(device);
+    expect(stored.map(({ content }) => content)).toEqual(['first', 'second', 'reply']);
+    expect(stored[2]?.answers).toEqual(stored.slice(0, 2).map(({ id }) => id));
+  },
+
+  'keeps what replies carry: content, metadata, and who said it, which is the holder where none is told':
+    async (h) => {
+      const device = newDevice();
+      await h.storage.setLock(device, { agent: 'billing', ttlSeconds: 60 }, { kind: 'none' });
+      const { replies } = await commit(h.storage, await take(h.storage, device), {
+        ...commitOf(),
+        replies: [
+          { content: '', metadata: { buttons: ['a', null] }, agent: 'manager' },
+          { content: 'b', metadata: {}, agent: null },
+        ],
+        lock: { do: 'set', agent: 'scheduling', ttl: 60 },
+      });
+      expect(replies).toMatchObject([
+        { role: 'assistant', content: '', metadata: { buttons: ['a', null] }, agent: 'manager' },
+        { role: 'assistant', content: 'b', metadata: {}, agent: 'billing' },
+      ]);
+      const { history } = await take(h.storage, device);
+      expect(history.slice(1).map(({ id, content, agent }) => [id, content, agent])).toEqual(
+        replies.map(({ id, content, agent }) => [id, content, agent]),
+      );
+    },
+
+  'without a reply answers all the same': async (h) => {
+    const device = newDevice();
+    const result = await commit(h.storage, await take(h.storage, device), commitOf());
+    expect(result).toMatchObject({ replies: [], turn: null, answered: [{}] });
+    expect(await h.messages(device)).toMatchObject([{ status: 'answered', seq: 1 }]);
+  },
+
+  'keeps the turn, under a larger fence, when more came in meanwhile': async (h) => {
+    const device = newDevice();
+    const turn = await take(h.storage, device);
+    await h.storage.accept([message(device, { content: 'more' })], terms());
+    const kept = (await commit(h.storage, turn, commitOf('a'))).turn;
+    expect(contentsOf(kept)).toEqual(['more']);
+    expect(kept?.history.map(({ content }) => content)).toEqual(['hello', 'a']);
+    expect(Number(kept?.fence)).toBeGreaterThan(Number(turn.fence));
+    expect(
+      (await h.storage.commit(device, turn.fence, 'builtin', commitOf('late'), 1)).outcome,
+    ).toBe('lost');
+    expect(await retake(h, device)).toBeUndefined();
+  },
+
+  'sent twice writes once and returns the same continuation; with other content it is refused':
+    async (h) => {
       const device = newDevice();
       const turn = await take(h.storage, device);
       await h.storage.accept([message(device)], terms());
@@ -66,93 +107,166 @@ export function commitPromises(open: () => Promise<Harness>): void {
         (await h.storage.commit(device, turn.fence, 'builtin', commitOf('b'), 60_000)).outcome,
       ).toBe('lost');
       expect((await h.messages(device)).filter(({ role }) => role === 'assistant')).toHaveLength(1);
-    });
+    },
 
-    it('writes nothing with a fence that is not the newest', async () => {
-      const device = newDevice();
-      const late = await take(h.storage, device);
-      await h.shift(device, { turn: 0 });
-      const [current] = (await h.storage.next([device], terms())).turns;
-      const before = await h.messages(device);
-      const content = {
-        ...commitOf('late'),
-        statePatch: { late: true },
-        lock: { do: 'set' as const, agent: 'late', ttl: 60 },
-      };
-      expect((await h.storage.commit(device, late.fence, 'builtin', content, 60_000)).outcome).toBe(
-        'lost',
-      );
-      expect(await h.storage.extend(device, late.fence, 'builtin', 60_000)).toBeNull();
-      expect(await h.storage.giveBack(device, late.fence, 'builtin')).toBe(false);
-      expect(await h.storage.fail(device, late.fence, 'late')).toBeNull();
-      expect(await h.storage.settle(device, late.fence, [], 60_000)).toBeNull();
-      expect(await h.messages(device)).toEqual(before);
-      expect((await h.storage.getState(device)).version).toBeNull();
-      expect((await h.storage.getLock(device)).lock).toBeNull();
-      expect(current && (await commit(h.storage, current, commitOf('now'))).outcome).toBe(
-        'committed',
-      );
+  'sent again with its keys in another order is the same': async (h) => {
+    const device = newDevice();
+    const turn = await take(h.storage, device);
+    const content = (metadata: { [key: string]: number }): Commit => ({
+      ...commitOf(),
+      replies: [{ content: 'a', metadata, agent: null }],
+      statePatch: metadata,
     });
+    await commit(h.storage, turn, content({ a: 1, b: 2 }));
+    const again = await commit(h.storage, turn, content({ b: 2, a: 1 }));
+    expect(again.replies).toHaveLength(1);
+    expect(await h.messages(device)).toHaveLength(2);
+  },
 
-    it('still counts after its lease ran out, as long as nobody has taken the turn', async () => {
-      const device = newDevice();
-      const turn = await take(h.storage, device);
-      await h.shift(device, { turn: -1_000 });
-      expect((await commit(h.storage, turn, commitOf('just in time'))).outcome).toBe('committed');
+  'sent again after its replies went out says so, and takes what has come in since': async (h) => {
+    const device = newDevice();
+    const turn = await take(h.storage, device);
+    const { replies } = await commit(h.storage, turn, toSend('a'));
+    const sent = replies.map(({ id }) => ({ id, status: 'sent' as const }));
+    await h.storage.settle(device, turn.fence, sent, 60_000);
+    await h.storage.accept([message(device, { content: 'next' })], terms({ maxTurns: 0 }));
+    const again = await commit(h.storage, turn, toSend('a'));
+    expect(again).toMatchObject({ deliver: false, replies: [{ content: 'a' }] });
+    expect(contentsOf(again.turn)).toEqual(['next']);
+  },
+
+  'writes nothing with a fence that is not the newest': async (h) => {
+    const device = newDevice();
+    const late = await take(h.storage, device);
+    await h.shift(device, { turn: 0 });
+    const current = await retake(h, device);
+    const before = await h.messages(device);
+    const content = {
+      ...commitOf('late'),
+      statePatch: { late: true },
+      lock: { do: 'set' as const, agent: 'late', ttl: 60 },
+    };
+    expect((await h.storage.commit(device, late.fence, 'builtin', content, 60_000)).outcome).toBe(
+      'lost',
+    );
+    expect(await h.storage.extend(device, late.fence, 'builtin', 60_000)).toBeNull();
+    expect(await h.storage.giveBack(device, late.fence, 'builtin')).toBe(false);
+    expect(await h.storage.fail(device, late.fence, 'late')).toBeNull();
+    expect(await h.storage.settle(device, late.fence, [], 60_000)).toBeNull();
+    expect(await h.messages(device)).toEqual(before);
+    expect((await h.storage.getState(device)).version).toBeNull();
+    expect((await h.storage.getLock(device)).lock).toBeNull();
+    expect(current && (await commit(h.storage, current, commitOf('now'))).outcome).toBe(
+      'committed',
+    );
+  },
+
+  'writes nothing with a fence of another device, or of none': async (h) => {
+    const [one, other] = [newDevice(), newDevice()];
+    const { fence } = await take(h.storage, one);
+    await take(h.storage, other);
+    for (const device of [other, newDevice()]) {
+      const result = await h.storage.commit(device, fence, 'builtin', commitOf('x'), 60_000);
+      expect(result.outcome).toBe('lost');
+      expect(await h.storage.fail(device, fence, 'x')).toBeNull();
+      expect(await h.storage.settle(device, fence, [], 60_000)).toBeNull();
+    }
+    expect((await h.messages(other)).map(({ status }) => status)).toEqual(['waiting']);
+  },
+
+  'still counts after its lease ran out, as long as nobody has taken the turn': async (h) => {
+    const device = newDevice();
+    const turn = await take(h.storage, device);
+    await h.shift(device, { turn: -1_000 });
+    expect((await commit(h.storage, turn, commitOf('just in time'))).outcome).toBe('committed');
+  },
+
+  'answers nothing where the turn was to send replies': async (h) => {
+    const device = newDevice();
+    const turn = await take(h.storage, device);
+    await commit(h.storage, turn, toSend('a'));
+    await h.shift(device, { turn: 0 });
+    await recoverFor(h, device);
+    await h.shift(device, { unsettled: 0 });
+    const sending = await recoverFor(h, device);
+    if (sending === undefined) throw new Error('nothing was due');
+    expect(
+      (await h.storage.commit(device, sending.fence, 'builtin', commitOf('x'), 60_000)).outcome,
+    ).toBe('lost');
+    expect(await h.storage.giveBack(device, sending.fence, 'builtin')).toBe(false);
+    expect(await h.storage.fail(device, sending.fence, 'x')).toBeNull();
+  },
+
+  'leaves a lock alone that somebody else moved since the grant, even there and back': async (
+    h,
+  ) => {
+    const device = newDevice();
+    const set = (agent: string) =>
+      h.storage.setLock(device, { agent, ttlSeconds: 60 }, { kind: 'none' });
+    const to = (agent: string) => ({
+      ...commitOf('x'),
+      lock: { do: 'set' as const, agent, ttl: 60 },
     });
+    const first = await take(h.storage, device);
+    await set('billing');
+    expect((await commit(h.storage, first, to('scheduling'))).lock?.agent).toBe('billing');
+    const second = await take(h.storage, device);
+    await set('other');
+    await set('billing');
+    expect((await commit(h.storage, second, to('scheduling'))).lock?.agent).toBe('billing');
+    const third = await take(h.storage, device);
+    await h.storage.clearLock(device, { kind: 'none' });
+    expect((await commit(h.storage, third, to('scheduling'))).lock).toBeNull();
+    const fourth = await take(h.storage, device);
+    expect((await commit(h.storage, fourth, to('scheduling'))).lock?.agent).toBe('scheduling');
+    const fifth = await take(h.storage, device);
+    await set('scheduling');
+    expect((await commit(h.storage, fifth, to('billing'))).lock?.agent).toBe('billing');
+  },
 
-    it('leaves a lock alone that somebody else moved since the grant, even there and back', async () => {
-      const device = newDevice();
-      const set = (agent: string) =>
-        h.storage.setLock(device, { agent, ttlSeconds: 60 }, { kind: 'none' });
-      const to = (agent: string) => ({
-        ...commitOf('x'),
-        lock: { do: 'set' as const, agent, ttl: 60 },
-      });
-      const first = await take(h.storage, device);
-      await set('billing');
-      expect((await commit(h.storage, first, to('scheduling'))).lock?.agent).toBe('billing');
-      const second = await take(h.storage, device);
-      await set('other');
-      await set('billing');
-      expect((await commit(h.storage, second, to('scheduling'))).lock?.agent).toBe('billing');
-      const third = await take(h.storage, device);
-      await h.storage.clearLock(device, { kind: 'none' });
-      expect((await commit(h.storage, third, to('scheduling'))).lock).toBeNull();
-      const fourth = await take(h.storage, device);
-      expect((await commit(h.storage, fourth, to('scheduling'))).lock?.agent).toBe('scheduling');
-    });
-
-    it('renews, keeps, sets and clears the lock as told', async () => {
+  'moves a lock that has merely lapsed since the grant, noticed or not': async (h) => {
+    for (const notice of [
+      () => Promise.resolve(),
+      (device: ReturnType<typeof newDevice>) => h.storage.clearLock(device, { kind: 'none' }),
+      () => h.storage.cleanUp(1_000),
+    ]) {
       const device = newDevice();
       await h.storage.setLock(device, { agent: 'billing', ttlSeconds: 60 }, { kind: 'none' });
-      await h.shift(device, { lock: 10_000 });
-      const kept = await commit(h.storage, await take(h.storage, device), commitOf('x'));
-      expect(Number(kept.lock?.expiresAt) - Number(kept.now)).toBeLessThan(10_001);
-      const renewed = await commit(h.storage, await take(h.storage, device), {
+      const turn = await take(h.storage, device);
+      await h.shift(device, { lock: 0 });
+      await notice(device);
+      const result = await commit(h.storage, turn, {
         ...commitOf('x'),
-        lock: { do: 'renew' },
+        lock: { do: 'set', agent: 'scheduling', ttl: 60 },
       });
-      expect(Number(renewed.lock?.expiresAt) - Number(renewed.now)).toBe(60_000);
-      expect(renewed.lock?.version).toBe(kept.lock?.version);
-      const longer = await commit(h.storage, await take(h.storage, device), {
-        ...commitOf('x'),
-        lock: { do: 'renew', ttl: 600 },
-      });
-      expect(Number(longer.lock?.expiresAt) - Number(longer.now)).toBe(600_000);
-      const cleared = await commit(h.storage, await take(h.storage, device), {
-        ...commitOf('x'),
-        lock: { do: 'clear' },
-      });
-      expect(cleared.lock).toBeNull();
-      const nothing = await commit(h.storage, await take(h.storage, device), {
-        ...commitOf('x'),
-        lock: { do: 'renew' },
-      });
-      expect(nothing.lock).toBeNull();
-    });
+      expect(result.lock?.agent).toBe('scheduling');
+    }
+  },
 
-    it('merges a patch into what stands there, and replaces only what nobody has changed since the grant', async () => {
+  'renews, keeps, sets and clears the lock as told': async (h) => {
+    const device = newDevice();
+    const withLock = async (lock: Commit['lock']) =>
+      commit(h.storage, await take(h.storage, device), { ...commitOf('x'), lock });
+    await h.storage.setLock(device, { agent: 'billing', ttlSeconds: 60 }, { kind: 'none' });
+    await h.shift(device, { lock: 10_000 });
+    const kept = await withLock({ do: 'keep' });
+    expect(Number(kept.lock?.expiresAt) - Number(kept.now)).toBeLessThan(10_001);
+    const renewed = await withLock({ do: 'renew' });
+    expect(Number(renewed.lock?.expiresAt) - Number(renewed.now)).toBe(60_000);
+    expect(renewed.lock?.version).toBe(kept.lock?.version);
+    const longer = await withLock({ do: 'renew', ttl: 600 });
+    expect(Number(longer.lock?.expiresAt) - Number(longer.now)).toBe(600_000);
+    const set = await withLock({ do: 'set', agent: 'billing', ttl: 60 });
+    expect(set.lock?.version).toBe(kept.lock?.version);
+    const cleared = await withLock({ do: 'clear' });
+    expect(cleared.lock).toBeNull();
+    expect((await withLock({ do: 'renew' })).lock).toBeNull();
+    expect((await withLock({ do: 'clear' })).lock).toBeNull();
+    expect(await h.events(device)).toMatchObject([{ agent: 'billing', reason: 'cleared' }]);
+  },
+
+  'merges a patch into what stands there, and replaces only what nobody has changed since the grant':
+    async (h) => {
       const device = newDevice();
       const turn = await take(h.storage, device);
       await h.storage.patchState(device, { theirs: 1 }, { kind: 'none' });
@@ -175,67 +289,52 @@ export function commitPromises(open: () => Promise<Harness>): void {
         state: { only: 1 },
       });
       expect((await h.storage.getState(device)).state).toEqual({ only: 1 });
-    });
+      const last = await take(h.storage, device);
+      await h.storage.clearState(device, { kind: 'none' });
+      const replacing = { ...commitOf('x'), state: { mine: 1 } };
+      expect(
+        (await h.storage.commit(device, last.fence, 'builtin', replacing, 60_000)).outcome,
+      ).toBe('state_conflict');
+    },
 
-    it('with a state that is too large writes nothing at all, and leaves the turn as it was', async () => {
-      const device = newDevice();
-      const turn = await take(h.storage, device);
+  'without a word on the state leaves it and its version': async (h) => {
+    const device = newDevice();
+    await h.storage.putState(device, { a: 1 }, { kind: 'none' });
+    const { now: _, ...before } = await h.storage.getState(device);
+    await commit(h.storage, await take(h.storage, device), commitOf('x'));
+    expect(await h.storage.getState(device)).toMatchObject(before);
+  },
+
+  'with a state that is too large writes nothing at all, and leaves the turn as it was': async (
+    h,
+  ) => {
+    const device = newDevice();
+    const turn = await take(h.storage, device);
+    for (const state of ['state', 'statePatch'] as const) {
       const content = {
         ...commitOf('x'),
-        statePatch: { large: 'x'.repeat(1_100_000) },
+        [state]: { large: 'x'.repeat(1_100_000) },
         lock: { do: 'set' as const, agent: 'a', ttl: 1 },
       };
       await expect(
         h.storage.commit(device, turn.fence, 'builtin', content, 60_000),
       ).rejects.toMatchObject({ code: 'state_too_large' });
-      expect(await h.messages(device)).toMatchObject([{ status: 'waiting', seq: null }]);
-      expect((await h.storage.getLock(device)).lock).toBeNull();
-      expect((await commit(h.storage, turn, commitOf('x'))).outcome).toBe('committed');
-    });
+    }
+    expect(await h.messages(device)).toMatchObject([{ status: 'waiting', seq: null }]);
+    expect((await h.storage.getLock(device)).lock).toBeNull();
+    expect((await commit(h.storage, turn, commitOf('x'))).outcome).toBe('committed');
+  },
 
-    it('gives at most the last messages of the session, oldest first', async () => {
-      const device = newDevice();
-      for (let i = 0; i < 12; i++)
-        await commit(
-          h.storage,
-          await take(h.storage, device, { content: `q${i}` }),
-          commitOf(`a${i}`),
-        );
-      const turn = await take(h.storage, device);
-      expect(turn.history).toHaveLength(20);
-      expect(turn.history.map(({ content }) => content)).toEqual(
-        Array.from({ length: 10 }, (_, i) => [`q${i + 2}`, `a${i + 2}`]).flat(),
-      );
-    });
-  });
-
-  describe('a chat session', () => {
-    it('goes on while it lives, ends with its time or when completed, and takes its history along', async () => {
-      const device = newDevice();
-      const first = await take(h.storage, device);
-      await commit(h.storage, first, commitOf('a'));
-      const second = await take(h.storage, device);
-      expect(second.sessionId).toBe(first.sessionId);
-      await commit(h.storage, second, commitOf('b'));
-      await h.shift(device, { session: 0 });
-      const third = await take(h.storage, device);
-      expect(third.sessionId).not.toBe(first.sessionId);
-      expect(third.history).toEqual([]);
-      await commit(h.storage, third, { ...commitOf('c'), complete: true });
-      expect((await take(h.storage, device)).sessionId).not.toBe(third.sessionId);
-    });
-
-    it('has a turn of its own: messages of an older one are answered first, and apart', async () => {
-      const device = newDevice();
-      const turn = await take(h.storage, device);
-      await h.storage.accept([message(device, { content: 'old' })], terms());
-      await h.shift(device, { session: 0 });
-      await h.storage.accept([message(device, { content: 'new' })], terms());
-      const old = (await commit(h.storage, turn, commitOf('x'))).turn;
-      expect(old?.messages.map(({ content }) => content)).toEqual(['old']);
-      const next = old && (await commit(h.storage, old, commitOf('y'))).turn;
-      expect(next?.messages.map(({ content }) => content)).toEqual(['new']);
-      expect(next?.sessionId).not.toBe(turn.sessionId);
-    });
-  });
-}
+  'leaves messages that came in after the grant to the next turn': async (h) => {
+    const device = newDevice();
+    const { now } = await h.storage.ping();
+    const turn = await take(h.storage, device, { content: 'handed' });
+    await h.storage.accept(
+      [message(device, { content: 'older, but late', sentAt: new Date(now.getTime() - 60_000) })],
+      terms(),
+    );
+    const { turn: kept, answered } = await commit(h.storage, turn, commitOf('x'));
+    expect(answered.map(({ id }) => id)).toEqual(turn.messages.map(({ id }) => id));
+    expect(contentsOf(kept)).toEqual(['older, but late']);
+  },
+} satisfies Cases;

@@ -1,130 +1,152 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expect } from 'vitest';
 import type { IncomingMessage } from '../../lib/storage/storage.ts';
-import { type Harness, message, newDevice, terms } from '../support/storage.ts';
+import { commit, message, newDevice, terms } from '../support/storage.ts';
+import type { Cases } from './case.ts';
+import { toSend } from './ways.ts';
 
-/** Who a sender is: phones, user ids, and what becomes of them. */
-export function peoplePromises(open: () => Promise<Harness>): void {
-  describe('a person', () => {
-    let h: Harness;
-    let account = 0;
-    beforeAll(async () => {
-      h = await open();
-    });
-    afterAll(() => h.close());
+const from = (
+  phone: string | null,
+  userId: string | null,
+  account: string,
+  some: Partial<IncomingMessage> = {},
+) => message(newDevice(), { sender: { phone, userId }, channel: 'whatsapp', account, ...some });
 
-    /** A message of somebody to a business number of this test's own. */
-    const at = (number: number) => {
-      const write = async (
-        phone: string | null,
-        userId: string | null,
-        some: Partial<IncomingMessage> = {},
-      ) => {
-        const sender = { phone, userId };
-        const said = message(newDevice(), {
-          sender,
-          channel: 'whatsapp',
-          account: `p${number}`,
-          ...some,
-        });
-        const [accepted] = await h.storage.accept([said], terms());
-        if (accepted === undefined) throw new Error('no device');
-        return accepted;
-      };
-      return write;
+let accounts = 0;
+/** A business number that no other case uses. */
+const newAccount = () => `number-${++accounts}`;
+
+/** Senders that a channel knows by phone, by user id, or by both. */
+export const peopleCases = {
+  'are one person by phone, by user id, and by both, in whatever order they are learnt': async (
+    h,
+  ) => {
+    const account = newAccount();
+    const steps: [string | null, string | null][] = [
+      ['1', null],
+      ['1', 'A'],
+      [null, 'A'],
+      ['2', 'A'],
+      ['2', null],
+    ];
+    const devices = new Set<string | undefined>();
+    for (const [phone, userId] of steps) {
+      const [accepted] = await h.storage.accept([from(phone, userId, account)], terms());
+      devices.add(accepted?.device);
+    }
+    expect(devices.size).toBe(1);
+  },
+
+  'are one person when the user id comes first and the phone with it later': async (h) => {
+    const account = newAccount();
+    const [first] = await h.storage.accept([from(null, 'A', account)], terms());
+    const [second] = await h.storage.accept([from('1', 'A', account)], terms());
+    const [third] = await h.storage.accept([from('1', null, account)], terms());
+    expect([second?.device, third?.device]).toEqual([first?.device, first?.device]);
+  },
+
+  'stay two where they share a phone, and where the business number is another': async (h) => {
+    const account = newAccount();
+    const [a] = await h.storage.accept([from('1', 'A', account)], terms());
+    const [b] = await h.storage.accept([from('1', 'B', account)], terms());
+    const [c] = await h.storage.accept([from('1', 'A', newAccount())], terms());
+    expect(new Set([a?.device, b?.device, c?.device]).size).toBe(3);
+    const [again] = await h.storage.accept([from('1', null, account)], terms());
+    expect(again?.device).toBe(a?.device);
+  },
+
+  'stay two where they share a phone in one body, and the phone is the first one’s': async (h) => {
+    const account = newAccount();
+    const accepted = await h.storage.accept(
+      [from('1', 'A', account, { content: 'a' }), from('1', 'B', account, { content: 'b' })],
+      terms(),
+    );
+    const turns = accepted.flatMap(({ turn }) => turn ?? []);
+    const addressOf = (content: string) =>
+      turns.find(({ messages }) => messages[0]?.content === content)?.address;
+    expect(addressOf('a')).toEqual({ phone: '1', user_id: 'A' });
+    expect(addressOf('b')).toEqual({ user_id: 'B' });
+  },
+
+  'are not split by fifty first messages that arrive at once, by phone, by user id and by both':
+    async (h) => {
+      const kinds: [string | null, string | null][][] = [
+        [
+          ['1', 'A'],
+          ['1', null],
+        ],
+        [
+          ['1', 'A'],
+          [null, 'A'],
+        ],
+      ];
+      for (const of of kinds) {
+        const account = newAccount();
+        await Promise.all(
+          Array.from({ length: 50 }, (_, i) => {
+            const [phone, userId] = of[i % of.length] ?? ['1', 'A'];
+            return h.storage.accept([from(phone, userId, account)], terms());
+          }),
+        );
+        const devices = new Set<string | undefined>();
+        for (const [phone, userId] of [['1', 'A'] as const, ...of])
+          devices.add((await h.storage.accept([from(phone, userId, account)], terms()))[0]?.device);
+        expect(devices.size).toBe(1);
+      }
+    },
+
+  'are answered where they last wrote from, and never at a number that is somebody else’s': async (
+    h,
+  ) => {
+    const account = newAccount();
+    const said = async (phone: string | null, userId: string | null) => {
+      const [accepted] = await h.storage.accept([from(phone, userId, account)], terms());
+      if (accepted?.turn == null) throw new Error('the turn was not free');
+      const { replies } = await commit(h.storage, accepted.turn, toSend('answer'));
+      const sent = replies.map(({ id }) => ({ id, status: 'sent' as const }));
+      await h.storage.settle(accepted.device, accepted.turn.fence, sent, 60_000);
+      return replies.map(({ address }) => address);
     };
-    const deviceOf = async (accepted: Promise<{ device: string }>) => (await accepted).device;
+    expect(await said('1', 'A')).toEqual([{ phone: '1', user_id: 'A' }]);
+    expect(await said('2', 'A')).toEqual([{ phone: '2', user_id: 'A' }]);
+    expect(await said('1', 'A')).toEqual([{ phone: '1', user_id: 'A' }]);
+    expect(await said(null, 'A')).toEqual([{ user_id: 'A' }]);
+    expect(await said('3', 'B')).toEqual([{ phone: '3', user_id: 'B' }]);
+    expect(await said('3', 'A')).toEqual([{ user_id: 'A' }]);
+  },
 
-    it('whose first two messages arrive at once, one without the phone, is one person: 100 times', async () => {
-      const pairs = await Promise.all(
-        Array.from({ length: 100 }, async (_, i) => {
-          const write = at(++account);
-          const first = [
-            write(null, `U${i}`),
-            write(`${i}`, `U${i}`),
-            ...(i % 2 === 0 ? [] : [write(null, `U${i}`)]),
-          ];
-          const devices = (await Promise.all(first)).map(({ device }) => device);
-          return new Set([...devices, await deviceOf(write(`${i}`, null))]).size;
-        }),
-      );
-      expect(pairs).toEqual(pairs.map(() => 1));
-    });
+  'are dialled as the channel writes them, which is not what makes them one person': async (h) => {
+    const account = newAccount();
+    const sender = { phone: '1', userId: null };
+    const [first] = await h.storage.accept(
+      [from('1', null, account, { sender: { ...sender, dial: '+1 (0)' } })],
+      terms(),
+    );
+    expect(first?.turn?.address).toEqual({ phone: '+1 (0)' });
+    const [second] = await h.storage.accept([from('1', null, account)], terms());
+    expect(second?.device).toBe(first?.device);
+  },
 
-    it('known by phone alone, then by user id alone, is one from the message on that carries both', async () => {
-      const write = at(++account);
-      await write('1', null);
-      const device = await deviceOf(write(null, 'A'));
-      expect(await deviceOf(write('1', 'A'))).toBe(device);
-      expect(await deviceOf(write('1', null))).toBe(device);
-    });
+  'whose ids have become others stay who they were, by the old ids and the new': async (h) => {
+    const account = newAccount();
+    const device = async (message: IncomingMessage) =>
+      (await h.storage.accept([message], terms()))[0]?.device;
+    const before = await device(from('1', 'A', account));
+    const change = { turn: false, becomes: { phone: '2', userId: 'B' } } as const;
+    expect(await device(from('1', 'A', account, change))).toBe(before);
+    for (const [phone, userId] of [
+      ['2', 'B'],
+      ['2', null],
+      [null, 'B'],
+      ['1', 'A'],
+    ] as const)
+      expect(await device(from(phone, userId, account))).toBe(before);
+  },
 
-    it('keeps the phone when somebody else is seen with it once', async () => {
-      const write = at(++account);
-      const ana = await deviceOf(write('1', 'ana'));
-      const chen = await deviceOf(write('2', 'chen'));
-      expect(await deviceOf(write('2', 'ana'))).toBe(ana);
-      expect(await deviceOf(write('2', null))).toBe(chen);
-    });
-
-    it('gets the number that somebody with a newer one has given up', async () => {
-      const write = at(++account);
-      const before = await deviceOf(write('1', 'ana'));
-      expect(await deviceOf(write('2', 'ana'))).toBe(before);
-      const heir = await deviceOf(write('1', 'ben'));
-      expect(heir).not.toBe(before);
-      expect(await deviceOf(write('1', null))).toBe(heir);
-    });
-
-    it('two who share a phone in one body stay two', async () => {
-      account++;
-      const said = (userId: string) =>
-        message(newDevice(), {
-          sender: { phone: '1', userId },
-          channel: 'whatsapp',
-          account: `p${account}`,
-        });
-      const accepted = await h.storage.accept([said('A'), said('B')], terms());
-      expect(new Set(accepted.map(({ device }) => device)).size).toBe(2);
-    });
-
-    it('whose ids change stays the same: the new number, the new user id, and both', async () => {
-      const write = at(++account);
-      const device = await deviceOf(write('1', 'A'));
-      const changed = await write('1', 'A', {
-        becomes: { phone: '2', userId: 'B' },
-        turn: false,
-      });
-      expect(changed.device).toBe(device);
-      expect(await deviceOf(write('2', null))).toBe(device);
-      expect(await deviceOf(write(null, 'B'))).toBe(device);
-      await write(null, 'B', { becomes: { phone: null, userId: 'C' }, turn: false });
-      expect(await deviceOf(write(null, 'C'))).toBe(device);
-      await write('2', null, { becomes: { phone: '3', userId: null }, turn: false });
-      expect(await deviceOf(write('3', null))).toBe(device);
-    });
-
-    it('who wrote with the new ids before the change was told comes back to the old conversation', async () => {
-      const write = at(++account);
-      const device = await deviceOf(write('1', 'A'));
-      const early = await deviceOf(write('2', 'B'));
-      expect(early).not.toBe(device);
-      await write('1', 'A', { becomes: { phone: '2', userId: 'B' }, turn: false });
-      expect(await deviceOf(write('2', 'B'))).toBe(device);
-    });
-
-    it('nobody has seen before may change ids too', async () => {
-      const write = at(++account);
-      const told = await write(null, 'A', { becomes: { phone: null, userId: 'B' }, turn: false });
-      expect(await deviceOf(write(null, 'B'))).toBe(told.device);
-    });
-
-    it('is matched by the key and answered at the number as it was written', async () => {
-      const write = at(++account);
-      const sender = { phone: '521', userId: null, dial: '5211' };
-      const first = await write(null, null, { sender });
-      expect(first.turn?.address).toEqual({ phone: '5211' });
-      const again = await write(null, null, { sender: { ...sender, dial: '521' } });
-      expect(again.device).toBe(first.device);
-    });
-  });
-}
+  'get a device nobody can guess from the number: a UUID of version 8': async (h) => {
+    const [accepted] = await h.storage.accept([from('15550001', null, newAccount())], terms());
+    expect(accepted?.device).toMatch(
+      /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+    );
+    expect(accepted?.turn?.address).toEqual({ phone: '15550001' });
+  },
+} satisfies Cases;

@@ -1,151 +1,218 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { JsonObject } from '../../lib/json.ts';
+import { expect } from 'vitest';
+import type { JsonObject, JsonValue } from '../../lib/json.ts';
 import type { Guard, Version } from '../../lib/storage/storage.ts';
-import { type Harness, newDevice } from '../support/storage.ts';
+import { newDevice } from '../support/storage.ts';
+import { type Cases, on } from './case.ts';
 
 const none: Guard = { kind: 'none' };
 const absent: Guard = { kind: 'absent' };
 const matching = (...versions: Version[]): Guard => ({ kind: 'present', versions });
 
-export function statePromises(open: () => Promise<Harness>): void {
-  describe('state', () => {
-    let h: Harness;
-    beforeAll(async () => {
-      h = await open();
-    });
-    afterAll(() => h.close());
-
-    it('is an empty document without a version until somebody writes', async () => {
-      const device = newDevice();
-      expect(await h.storage.getState(device)).toMatchObject({
-        state: {},
-        version: null,
-        updatedAt: null,
-      });
-      expect((await h.storage.clearState(device, none)).written).toBe(true);
-      expect(await h.storage.putState(device, { a: 1 }, matching())).toEqual({ written: false });
-      expect(await h.storage.patchState(device, { a: 1 }, matching('1' as Version))).toEqual({
-        written: false,
-      });
-      expect(await h.storage.getState(device)).toMatchObject({ version: null });
-    });
-
-    it('comes back as it was put, whatever JSON it is', async () => {
-      const device = newDevice();
-      const state = JSON.parse(
-        '{"":0,"n":null,"deep":[[[{"x":[]}]]],"__proto__":{"polluted":true},"text":"\u2028 \\" \\\\ 😀","big":9007199254740991,"small":-1.5e-7,"t":true}',
-      ) as JsonObject;
-      const put = await h.storage.putState(device, state, none);
-      expect(put.written && put.state).toEqual(state);
-      const read = await h.storage.getState(device);
-      expect(read.state).toEqual(state);
-      expect(Object.keys(read.state)).toContain('__proto__');
-    });
-
-    it('merges as RFC 7396 says: null removes, objects merge, everything else replaces', async () => {
-      const device = newDevice();
-      await h.storage.putState(
-        device,
-        { a: { b: 1, c: 2 }, list: [1, 2], gone: 1, kept: null },
-        none,
-      );
-      const patched = await h.storage.patchState(
-        device,
-        { a: { b: null, d: { e: null, f: 1 } }, list: [null], gone: null, fresh: { x: null } },
-        none,
-      );
-      expect(patched.written && patched.state).toEqual({
-        a: { c: 2, d: { f: 1 } },
-        list: [null],
-        kept: null,
-        fresh: {},
-      });
-    });
-
-    it('gets a new, larger version with each write, also across a clear', async () => {
-      const device = newDevice();
-      const versions: number[] = [];
-      for (let i = 0; i < 2; i++) {
-        const put = await h.storage.putState(device, { i }, none);
-        const patched = await h.storage.patchState(device, { j: i }, none);
-        if (!put.written || !patched.written) throw new Error('not written');
-        versions.push(Number(put.version), Number(patched.version));
-        await h.storage.clearState(device, none);
-        expect(await h.storage.getState(device)).toMatchObject({ state: {}, version: null });
-      }
-      expect(versions).toEqual(versions.toSorted((a, b) => a - b));
-      expect(new Set(versions).size).toBe(versions.length);
-    });
-
-    it('is written only if the guard holds, and not at all if it does not', async () => {
-      const device = newDevice();
-      const put = await h.storage.putState(device, { a: 1 }, absent);
-      if (!put.written || put.version === null) throw new Error('not written');
-      expect(await h.storage.putState(device, { a: 2 }, absent)).toEqual({ written: false });
-      expect(await h.storage.patchState(device, { a: 2 }, absent)).toEqual({ written: false });
-      expect(await h.storage.clearState(device, matching('1' as Version))).toEqual({
-        written: false,
-      });
-      expect(await h.storage.getState(device)).toMatchObject({
-        state: { a: 1 },
-        version: put.version,
-      });
-      const patched = await h.storage.patchState(device, { b: 1 }, matching(put.version));
-      expect(patched.written && patched.state).toEqual({ a: 1, b: 1 });
-      expect(await h.storage.putState(device, {}, matching(put.version))).toEqual({
-        written: false,
-      });
-      expect(await h.storage.clearState(device, absent)).toEqual({ written: false });
-      expect((await h.storage.clearState(device, matching())).written).toBe(true);
-      expect((await h.storage.clearState(device, absent)).written).toBe(true);
-      expect((await h.storage.putState(device, {}, absent)).written).toBe(true);
-    });
-
-    it('keeps all of fifty patches of different keys that come at once', async () => {
-      const device = newDevice();
-      await Promise.all(
-        Array.from({ length: 50 }, (_, i) => h.storage.patchState(device, { [`k${i}`]: i }, none)),
-      );
-      const { state } = await h.storage.getState(device);
-      expect(Object.keys(state)).toHaveLength(50);
-    });
-
-    it('has one winner of fifty guarded writes at once', async () => {
-      const device = newDevice();
-      const put = await h.storage.putState(device, {}, none);
-      if (!put.written || put.version === null) throw new Error('not written');
-      const guard = matching(put.version);
-      const all = await Promise.all(
-        Array.from({ length: 50 }, (_, i) => h.storage.putState(device, { i }, guard)),
-      );
-      expect(all.filter((result) => result.written)).toHaveLength(1);
-    });
-
-    it('refuses a document past its limit, alone or grown by a patch, and keeps what was there', async () => {
-      const small = await open();
-      try {
-        const device = newDevice();
-        const half = 'x'.repeat(600_000);
-        await small.storage.putState(device, { half }, none);
-        await expect(small.storage.patchState(device, { other: half }, none)).rejects.toMatchObject(
-          { code: 'state_too_large' },
-        );
-        await expect(
-          small.storage.putState(device, { all: half + half }, none),
-        ).rejects.toMatchObject({ code: 'state_too_large' });
-        expect(Object.keys((await small.storage.getState(device)).state)).toEqual(['half']);
-      } finally {
-        await small.close();
-      }
-    });
-
-    it('merges a patch of five thousand keys into five thousand in one go', async () => {
-      const device = newDevice();
-      const keys = (prefix: string) =>
-        Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`${prefix}${i}`, { n: i }]));
-      await h.storage.putState(device, keys('a'), none);
-      const patched = await h.storage.patchState(device, keys('b'), none);
-      expect(patched.written && Object.keys(patched.state)).toHaveLength(10_000);
-    });
-  });
+/** `{"a":{"a":…}}`, so many levels deep. */
+function nested(depth: number, inmost: JsonValue = 1): JsonObject {
+  let value = inmost;
+  for (let level = 0; level < depth; level++) value = { a: value };
+  return value as JsonObject;
 }
+
+/** The conversation state, its versions and its merge. */
+export const stateCases = {
+  'is an empty document without a version until somebody writes': async (h) => {
+    const device = newDevice();
+    expect(await h.storage.getState(device)).toMatchObject({
+      state: {},
+      version: null,
+      updatedAt: null,
+    });
+    expect((await h.storage.clearState(device, none)).written).toBe(true);
+    expect(await h.storage.putState(device, { a: 1 }, matching())).toEqual({ written: false });
+    expect(await h.storage.patchState(device, { a: 1 }, matching('1' as Version))).toEqual({
+      written: false,
+    });
+    expect(await h.storage.getState(device)).toMatchObject({ version: null });
+  },
+
+  'comes back as it was put, whatever JSON it is': async (h) => {
+    const device = newDevice();
+    const state = JSON.parse(
+      '{"":0,"n":null,"deep":[[[{"x":[]}]]],"__proto__":{"polluted":true},"text":"\u2028 \\" \\\\ 😀","big":9007199254740991,"small":-1.5e-7,"huge":1.7976931348623157e308,"tiny":5e-324,"t":true,"1":1,"0":0}',
+    ) as JsonObject;
+    const put = await h.storage.putState(device, state, none);
+    expect(put.written && put.state).toEqual(state);
+    const read = await h.storage.getState(device);
+    expect(read.state).toEqual(state);
+    expect(Object.keys(read.state)).toContain('__proto__');
+  },
+
+  'tells when it was written, by the clock of the write': async (h) => {
+    const device = newDevice();
+    const put = await h.storage.putState(device, { a: 1 }, none);
+    if (!put.written) throw new Error('not written');
+    expect(put.updatedAt).toEqual(put.now);
+    const { now: _, ...read } = await h.storage.getState(device);
+    expect(read).toEqual({ state: { a: 1 }, version: put.version, updatedAt: put.now });
+  },
+
+  'is the caller’s no more once it is put, nor the storage’s once it is read': async (h) => {
+    const device = newDevice();
+    const list = [1];
+    await h.storage.putState(device, { list }, none);
+    list.push(2);
+    (await h.storage.getState(device)).state['mine'] = true;
+    expect((await h.storage.getState(device)).state).toEqual({ list: [1] });
+  },
+
+  'merges as RFC 7396 says: null removes, objects merge, everything else replaces': async (h) => {
+    const device = newDevice();
+    await h.storage.putState(
+      device,
+      { a: { b: 1, c: 2 }, list: [1, 2], gone: 1, kept: null },
+      none,
+    );
+    const patched = await h.storage.patchState(
+      device,
+      { a: { b: null, d: { e: null, f: 1 } }, list: [null], gone: null, fresh: { x: null } },
+      none,
+    );
+    expect(patched.written && patched.state).toEqual({
+      a: { c: 2, d: { f: 1 } },
+      list: [null],
+      kept: null,
+      fresh: {},
+    });
+  },
+
+  'merged into nothing keeps no null': async (h) => {
+    const device = newDevice();
+    const patched = await h.storage.patchState(device, { a: null, b: { c: null } }, none);
+    expect(patched.written && patched.state).toEqual({ b: {} });
+  },
+
+  'may nest a hundred levels, put and merged': async (h) => {
+    const device = newDevice();
+    await h.storage.putState(device, nested(100), none);
+    expect((await h.storage.getState(device)).state).toEqual(nested(100));
+    await h.storage.patchState(device, nested(99, { b: 2 }), none);
+    expect((await h.storage.getState(device)).state).toEqual(nested(99, { a: 1, b: 2 }));
+  },
+
+  'gets a new, larger version with each write, also across a clear': async (h) => {
+    const device = newDevice();
+    const versions: number[] = [];
+    for (let i = 0; i < 2; i++) {
+      const put = await h.storage.putState(device, { i }, none);
+      const patched = await h.storage.patchState(device, { j: i }, none);
+      if (!put.written || !patched.written) throw new Error('not written');
+      versions.push(Number(put.version), Number(patched.version));
+      await h.storage.clearState(device, none);
+      expect(await h.storage.getState(device)).toMatchObject({ state: {}, version: null });
+    }
+    expect(versions).toEqual(versions.toSorted((a, b) => a - b));
+    expect(new Set(versions).size).toBe(versions.length);
+  },
+
+  'is written only if the guard holds, and not at all if it does not': async (h) => {
+    const device = newDevice();
+    const put = await h.storage.putState(device, { a: 1 }, absent);
+    if (!put.written || put.version === null) throw new Error('not written');
+    expect(await h.storage.putState(device, { a: 2 }, absent)).toEqual({ written: false });
+    expect(await h.storage.patchState(device, { a: 2 }, absent)).toEqual({ written: false });
+    expect(await h.storage.clearState(device, matching('1' as Version))).toEqual({
+      written: false,
+    });
+    expect(await h.storage.getState(device)).toMatchObject({
+      state: { a: 1 },
+      version: put.version,
+    });
+    const either = matching('1' as Version, put.version);
+    const patched = await h.storage.patchState(device, { b: 1 }, either);
+    expect(patched.written && patched.state).toEqual({ a: 1, b: 1 });
+    expect(await h.storage.putState(device, {}, matching(put.version))).toEqual({
+      written: false,
+    });
+    expect(await h.storage.clearState(device, absent)).toEqual({ written: false });
+    expect((await h.storage.clearState(device, matching())).written).toBe(true);
+    expect((await h.storage.clearState(device, absent)).written).toBe(true);
+    expect((await h.storage.putState(device, {}, absent)).written).toBe(true);
+  },
+
+  'cleared is gone for a guard, also for one that names its version': async (h) => {
+    const device = newDevice();
+    const put = await h.storage.putState(device, { a: 1 }, none);
+    if (!put.written || put.version === null) throw new Error('not written');
+    await h.storage.clearState(device, none);
+    for (const guard of [matching(put.version), matching()]) {
+      expect(await h.storage.putState(device, {}, guard)).toEqual({ written: false });
+      expect(await h.storage.clearState(device, guard)).toEqual({ written: false });
+    }
+  },
+
+  'has a life of its own beside the lock: neither’s write moves the other’s version': async (h) => {
+    const device = newDevice();
+    const put = await h.storage.putState(device, { a: 1 }, none);
+    const set = await h.storage.setLock(device, { agent: 'billing', ttlSeconds: 60 }, none);
+    if (!put.written || !set.written) throw new Error('not written');
+    expect((await h.storage.getState(device)).version).toBe(put.version);
+    await h.storage.clearState(device, none);
+    expect((await h.storage.getLock(device)).lock).toEqual(set.lock);
+  },
+
+  'keeps all of fifty patches of different keys that come at once': async (h) => {
+    const device = newDevice();
+    await Promise.all(
+      Array.from({ length: 50 }, (_, i) => h.storage.patchState(device, { [`k${i}`]: i }, none)),
+    );
+    const { state } = await h.storage.getState(device);
+    expect(Object.keys(state)).toHaveLength(50);
+  },
+
+  'has one winner of fifty guarded writes at once': async (h) => {
+    const device = newDevice();
+    const put = await h.storage.putState(device, {}, none);
+    if (!put.written || put.version === null) throw new Error('not written');
+    const guard = matching(put.version);
+    const all = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => h.storage.putState(device, { i }, guard)),
+    );
+    expect(all.filter((result) => result.written)).toHaveLength(1);
+  },
+
+  'has one winner of fifty that write the first document at once': async (h) => {
+    const device = newDevice();
+    const all = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => h.storage.putState(device, { i }, absent)),
+    );
+    const winners = all.filter((result) => result.written);
+    expect(winners).toHaveLength(1);
+    expect((await h.storage.getState(device)).state).toEqual(winners[0]?.state);
+  },
+
+  'is refused past its limit, alone or grown by a patch, and what was there stays': (_, open) =>
+    on(open({ maxStateBytes: 10_000 }), async (h) => {
+      const device = newDevice();
+      // how many bytes a document has is the storage's own count: near the limit nothing is promised
+      const half = 'x'.repeat(4_500);
+      const put = await h.storage.putState(device, { half, other: half }, none);
+      expect(put.written).toBe(true);
+      const refusals = [
+        h.storage.patchState(device, { third: half }, none),
+        h.storage.putState(device, { all: half + half + half }, none),
+        h.storage.putState(newDevice(), { all: half + half + half }, none),
+        h.storage.patchState(newDevice(), { all: '€'.repeat(5_000) }, none),
+      ];
+      for (const refusal of refusals)
+        await expect(refusal).rejects.toMatchObject({ code: 'state_too_large' });
+      expect((await h.storage.getState(device)).state).toEqual({ half, other: half });
+      await h.storage.patchState(device, { half: null, third: half }, none);
+      expect(Object.keys((await h.storage.getState(device)).state)).toEqual(['other', 'third']);
+    }),
+
+  'merges a patch of five thousand keys into five thousand in one go': async (h) => {
+    const device = newDevice();
+    const keys = (prefix: string) =>
+      Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`${prefix}${i}`, { n: i }]));
+    await h.storage.putState(device, keys('a'), none);
+    const patched = await h.storage.patchState(device, keys('b'), none);
+    expect(patched.written && Object.keys(patched.state)).toHaveLength(10_000);
+  },
+} satisfies Cases;

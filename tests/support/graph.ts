@@ -8,9 +8,17 @@ export interface Sent {
   body: {
     to?: string;
     recipient?: string;
+    type: string;
     text: { body: string };
+    template?: { name: string; language: { code: string } };
     biz_opaque_callback_data: string;
   };
+}
+
+/** A read receipt, and somebody who is typing. */
+export interface Receipt {
+  path: string;
+  body: { status: 'read'; message_id: string; typing_indicator?: { type: string } };
 }
 
 export interface GraphAnswer {
@@ -19,54 +27,78 @@ export interface GraphAnswer {
   body: unknown;
 }
 
+/** Meta took the message, and its answer is never there: `drop` breaks the connection, `hang` keeps it open. */
+type Fate = GraphAnswer | 'drop' | 'hang';
+
 /** A stand-in for Meta's Graph API that takes every message and remembers it. */
 export interface Graph {
   url: string;
+  /** The messages, in the order in which they came. */
   sent: Sent[];
+  receipts: Receipt[];
   /** Called when a message has come in, before it is answered. */
   onSend(listener: (sent: Sent) => void | Promise<void>): void;
-  /** How the next messages are answered; 'drop' takes the message and breaks the connection. */
-  answerNext(...answers: (GraphAnswer | 'drop')[]): void;
+  /** How the next messages are answered. */
+  answerNext(...answers: Fate[]): void;
+  /** How every receipt is answered from now on. */
+  answerReceipts(answer: Fate): void;
   close(): Promise<void>;
 }
 
+const RECEIPT_TAKEN: GraphAnswer = {
+  status: 200,
+  headers: { 'content-type': 'application/json' },
+  body: { success: true },
+};
+
 export async function startGraph(): Promise<Graph> {
   const sent: Sent[] = [];
-  const queue: (GraphAnswer | 'drop')[] = [];
+  const receipts: Receipt[] = [];
+  const queue: Fate[] = [];
+  let ofReceipts: Fate = RECEIPT_TAKEN;
   let listener: (message: Sent) => void | Promise<void> = () => {};
+
+  const fateOf = async (request: Sent | Receipt): Promise<Fate> => {
+    if ('status' in request.body) {
+      receipts.push(request as Receipt);
+      return ofReceipts;
+    }
+    const message = request as Sent;
+    sent.push(message);
+    const id = `wamid.sent.${sent.length}`;
+    await listener(message);
+    return (
+      queue.shift() ?? {
+        status: 200,
+        headers: { 'content-type': 'application/json' },
+        body: { messaging_product: 'whatsapp', messages: [{ id }] },
+      }
+    );
+  };
+
   const server = createServer((request, response) => {
     void (async () => {
-      const message: Sent = {
-        path: request.url ?? '',
-        authorization: request.headers.authorization,
-        body: JSON.parse(await text(request)),
-      };
-      sent.push(message);
-      await listener(message);
-      const answer = queue.shift();
-      if (answer === 'drop') return void response.destroy();
-      if (answer !== undefined) {
-        const { status, headers, body } = answer;
-        response.writeHead(status, headers);
-        return void response.end(typeof body === 'string' ? body : JSON.stringify(body));
-      }
-      response.setHeader('content-type', 'application/json');
-      response.end(
-        JSON.stringify({
-          messaging_product: 'whatsapp',
-          messages: [{ id: `wamid.sent.${sent.length}` }],
-        }),
-      );
+      const { url: path = '', headers } = request;
+      const body = JSON.parse(await text(request));
+      const fate = await fateOf({ path, authorization: headers.authorization, body });
+      if (fate === 'hang') return;
+      if (fate === 'drop') return void response.destroy();
+      response.writeHead(fate.status, fate.headers);
+      response.end(typeof fate.body === 'string' ? fate.body : JSON.stringify(fate.body));
     })();
   });
   const port = await listenLocally(server);
   return {
     url: `http://127.0.0.1:${port}`,
     sent,
+    receipts,
     onSend(next) {
       listener = next;
     },
     answerNext: (...answers) => void queue.push(...answers),
+    answerReceipts(answer) {
+      ofReceipts = answer;
+    },
     close: () =>
       new Promise((resolve) => {
         server.closeAllConnections();

@@ -15,20 +15,24 @@ import type {
 } from '../../lib/storage/storage.ts';
 import { createDatabase, type TestDatabase } from './postgres.ts';
 
-/** A storage under test, and what a test needs to know and do behind its back. */
+/** A storage under test, and what a test needs to know and do behind its back. Milliseconds throughout. */
 export interface Harness {
   storage: Storage;
-  /** Moves what a device holds in time: the ends of its lock, turn and session, milliseconds from the storage's now. */
+  /** Moves what a device holds in time: the ends of its lock, turn and session, and of its replies' claims, from now. */
   shift(
     device: DeviceId,
     ends: { lock?: number; turn?: number; session?: number; unsettled?: number },
   ): Promise<void>;
-  /** The device's messages, in the order of their places in the history, waiting ones last. */
+  /** Makes everything of a device so much older: its row, sessions, messages and events. */
+  age(device: DeviceId, by: number): Promise<void>;
+  /** The device's messages, in the order of their places in the history, the ones without a place last. */
   messages(device: DeviceId): Promise<StoredMessage[]>;
+  /** Its chat sessions, oldest first. */
+  sessions(device: DeviceId): Promise<StoredSession[]>;
+  /** Who held the device, newest first. */
+  events(device: DeviceId): Promise<StoredEvent[]>;
   /** Forgets that the device ever was, as an operator with SQL might. */
   deleteRow(device: DeviceId): Promise<void>;
-  /** Who held the device, newest first. */
-  events(device: DeviceId): Promise<{ agent: string; reason: string }[]>;
   close(): Promise<void>;
 }
 
@@ -42,9 +46,31 @@ export interface StoredMessage {
   attempts: number;
   answers: string[] | null;
   externalId: string | null;
+  error: string | null;
 }
 
-const limits: StorageLimits = {
+export interface StoredSession {
+  id: string;
+  complete: boolean;
+  messageCount: number;
+  /** Between its last activity and its end. */
+  life: number;
+}
+
+export interface StoredEvent {
+  agent: string;
+  reason: string;
+  startedAt: Date;
+  endedAt: Date;
+}
+
+/** Opens a storage that nobody else uses. */
+export type Open = (limits?: Partial<StorageLimits>) => Promise<Harness>;
+
+const DAY = 86_400_000;
+export const time = { second: 1_000, minute: 60_000, hour: 3_600_000, day: DAY } as const;
+
+export const limits: StorageLimits = {
   history: 20,
   maxAttempts: 3,
   resendAfterMs: 120_000,
@@ -55,22 +81,34 @@ const limits: StorageLimits = {
 };
 
 /** PostgreSQL over `pg`, with a pool as wide as the widest race. */
-export async function openPostgres(): Promise<Harness> {
+export const openPostgres: Open = async (some) => {
   const database = await createDatabase();
-  return harnessOn(database, openPg(database.url, limits, 60));
-}
+  return postgresHarness(database, openPg(database.url, { ...limits, ...some }, 60));
+};
 
 /** PostgreSQL as Neon serves it over HTTP. */
-export async function openNeonHttp(): Promise<Harness> {
+export const openNeonHttp: Open = async (some) => {
   const database = await createDatabase();
-  return harnessOn(database, openNeon(database.url, limits));
-}
+  return postgresHarness(database, openNeon(database.url, { ...limits, ...some }));
+};
 
-function harnessOn(
+/** Everything that moves a device's rows in time: each table with its times. */
+const times = {
+  conversation_states:
+    'locked_at, lock_expires_at, state_updated_at, session_expires_at, turn_expires_at',
+  chat_sessions: 'created_at, last_activity, expires_at',
+  chat_messages: 'sent_at, created_at, claim_expires_at',
+  lock_events: 'started_at, ended_at',
+};
+
+/** What the storage keeps in a database, seen and moved past it. */
+export function postgresHarness(
   database: TestDatabase,
   { storage, close }: { storage: Storage; close: () => Promise<void> },
 ): Harness {
-  const pool = new pg.Pool({ connectionString: database.url, max: 2 });
+  // as a replica, because what a test moves in time must not look to the triggers like a lock that changed hands
+  const options = '-c session_replication_role=replica';
+  const pool = new pg.Pool({ connectionString: database.url, max: 2, options });
   const query = async <Row extends pg.QueryResultRow>(text: string, values: unknown[]) =>
     (await pool.query<Row>(text, values)).rows;
   return {
@@ -79,31 +117,51 @@ function harnessOn(
       const at = (ms: number | undefined) => ms ?? null;
       await query(
         `UPDATE conversation_states SET
-           lock_expires_at = coalesce(baton_now_v1() + $2::int * interval '1 ms', lock_expires_at),
-           turn_expires_at = coalesce(baton_now_v1() + $3::int * interval '1 ms', turn_expires_at),
-           session_expires_at = coalesce(baton_now_v1() + $4::int * interval '1 ms', session_expires_at)
+           lock_expires_at = coalesce(baton_now_v1() + $2::bigint * interval '1 ms', lock_expires_at),
+           turn_expires_at = coalesce(baton_now_v1() + $3::bigint * interval '1 ms', turn_expires_at),
+           session_expires_at = coalesce(baton_now_v1() + $4::bigint * interval '1 ms', session_expires_at)
          WHERE device_id = $1`,
         [device, at(lock), at(turn), at(session)],
       );
+      // a claim is never longer than the lease it was made under
       await query(
-        `UPDATE chat_messages SET claim_expires_at = coalesce(baton_now_v1() + $2::int * interval '1 ms', claim_expires_at)
-         WHERE device_id = $1 AND status IN ('pending', 'unknown')`,
-        [device, at(unsettled)],
+        `UPDATE chat_messages SET claim_expires_at = coalesce(
+           baton_now_v1() + CASE WHEN status = 'sending' THEN $3::bigint ELSE $2::bigint END * interval '1 ms', claim_expires_at)
+         WHERE device_id = $1 AND status IN ('pending', 'sending', 'unknown')`,
+        [device, at(unsettled), at(turn)],
       );
+    },
+    async age(device, by) {
+      for (const [table, columns] of Object.entries(times)) {
+        const older = columns
+          .split(', ')
+          .map((name) => `${name} = ${name} - $2::bigint * interval '1 ms'`);
+        await query(`UPDATE ${table} SET ${older.join(', ')} WHERE device_id = $1`, [device, by]);
+      }
     },
     messages: (device) =>
       query<StoredMessage>(
-        `SELECT id::text, role, content, status, seq::int, session_id AS session, attempts, answers::text[], external_id AS "externalId"
-         FROM chat_messages WHERE device_id = $1 ORDER BY seq NULLS LAST, sent_at, id`,
+        `SELECT id::text, role, content, status, seq::int, session_id AS session, attempts, answers::text[],
+           external_id AS "externalId", error
+         FROM chat_messages m WHERE device_id = $1 ORDER BY seq NULLS LAST, sent_at, m.id`,
+        [device],
+      ),
+    sessions: (device) =>
+      query<StoredSession>(
+        `SELECT session_id AS id, complete, message_count AS "messageCount",
+           (extract(epoch FROM expires_at - last_activity) * 1000)::float8 AS life
+         FROM chat_sessions WHERE device_id = $1 ORDER BY created_at, session_id`,
+        [device],
+      ),
+    events: (device) =>
+      query<StoredEvent>(
+        `SELECT agent, reason, started_at AS "startedAt", ended_at AS "endedAt"
+         FROM lock_events WHERE device_id = $1 ORDER BY id DESC`,
         [device],
       ),
     async deleteRow(device) {
       await query('DELETE FROM conversation_states WHERE device_id = $1', [device]);
     },
-    events: (device) =>
-      query('SELECT agent, reason FROM lock_events WHERE device_id = $1 ORDER BY id DESC', [
-        device,
-      ]),
     async close() {
       await close();
       await pool.end();

@@ -1,6 +1,7 @@
 import { type AgentTurn, defineAgent, type Agent } from '../../lib/agents/agent.ts';
 import { createRegistry } from '../../lib/agents/registry.ts';
 import { type Outcome, runAgents } from '../../lib/agents/run.ts';
+import type { Channel } from '../../lib/channels/channel.ts';
 import type { JsonObject } from '../../lib/json.ts';
 import type { DeviceId, Fence, Lock, Message, Turn, Version } from '../../lib/storage/storage.ts';
 
@@ -78,9 +79,10 @@ export function answer(
   {
     manager = plainManager,
     signal = new AbortController().signal,
-  }: { manager?: Agent; signal?: AbortSignal } = {},
+    channel = null,
+  }: { manager?: Agent; signal?: AbortSignal; channel?: Channel | null } = {},
 ): Promise<Outcome> {
-  return runAgents(turn, createRegistry(agents, manager), defaultTtl, signal);
+  return runAgents(turn, createRegistry(agents, manager), defaultTtl, signal, channel);
 }
 
 export const texts = (outcome: Outcome): string[] => outcome.replies.map((reply) => reply.content);

@@ -2,14 +2,17 @@ import { randomUUID } from 'node:crypto';
 
 export interface Text {
   id?: string;
-  from: string;
+  /** Left out: a person whose number is not shown. */
+  from?: string;
+  userId?: string;
   body: string;
 }
 
 /** A webhook body with these texts, in Meta's shape. */
 export function bodyOf(texts: readonly Text[], account = '200000000000001'): string {
-  const messages = texts.map(({ id, from, body }) => ({
-    from,
+  const messages = texts.map(({ id, from, userId, body }) => ({
+    ...(from !== undefined && { from }),
+    ...(userId !== undefined && { from_user_id: userId }),
     id: id ?? `wamid.${randomUUID()}`,
     timestamp: String(Math.floor(Date.now() / 1_000)),
     type: 'text',

@@ -47,10 +47,54 @@ const integers: {
     min: 1_024,
     max: 16_777_216,
   },
+  {
+    name: 'DEVICE_TOKEN_TTL',
+    of: (c) => c.deviceTokenTtl,
+    fallback: 2_592_000,
+    min: 60,
+    max: 31_536_000,
+  },
   { name: 'TURN_LEASE', of: (c) => c.turnLease, fallback: 60, min: 1, max: 800 },
   { name: 'REPLY_WAIT', of: (c) => c.replyWait, fallback: 20, min: 0, max: 250 },
   { name: 'MAX_ATTEMPTS', of: (c) => c.maxAttempts, fallback: 5, min: 1, max: 100 },
   { name: 'RESEND_AFTER', of: (c) => c.resendAfter, fallback: 120, min: 1, max: 86_400 },
+  { name: 'HUMAN_TTL', of: (c) => c.humanTtl, fallback: 3_600, min: 1, max: 2_592_000 },
+  { name: 'BURST_WINDOW_MS', of: (c) => c.burstWindowMs, fallback: 0, min: 0, max: 10_000 },
+  {
+    name: 'MAX_MESSAGE_BYTES',
+    of: (c) => c.maxMessageBytes,
+    fallback: 4_194_304,
+    min: 1,
+    max: 4_194_304,
+  },
+  {
+    name: 'MAX_METADATA_BYTES',
+    of: (c) => c.maxMetadataBytes,
+    fallback: 1_048_576,
+    min: 2,
+    max: 4_194_304,
+  },
+  {
+    name: 'MAX_SESSIONS_PER_USER',
+    of: (c) => c.maxSessionsPerUser,
+    fallback: 1_000,
+    min: 0,
+    max: 100_000,
+  },
+  {
+    name: 'MAX_SESSIONS_PER_HOUR',
+    of: (c) => c.maxSessionsPerHour,
+    fallback: 1_000,
+    min: 0,
+    max: 100_000,
+  },
+  {
+    name: 'MAX_WAITING_MESSAGES',
+    of: (c) => c.maxWaitingMessages,
+    fallback: 1_000,
+    min: 1,
+    max: 100_000,
+  },
   { name: 'PORT', of: (c) => c.port, fallback: 3_000, min: 0, max: 65_535 },
 ];
 
@@ -94,7 +138,10 @@ const wrong: Environment = {
   API_KEYS: 'hunter2',
   DEVICE_TOKEN_SECRET: 'hunter2',
   CRON_SECRET: 'hunter2',
+  ALLOWED_ORIGINS: 'hunter2',
+  WHATSAPP_ACCESS_TOKEN: 'hunter2 hunter2',
   WHATSAPP_API_URL: 'graph.facebook.com',
+  WHATSAPP_REOPEN_TEMPLATE: 'hunter2:English',
   STATELESS_FALLBACK: 'perhaps',
   LOG_LEVEL: 'loud',
   ...Object.fromEntries(integers.map(({ name }) => [name, 'many'])),
@@ -106,11 +153,16 @@ describe('readConfig', () => {
       ok: true,
       config: {
         databaseUrl: null,
+        directDatabaseUrl: null,
         databaseDriver: 'pg',
         storage: 'postgres',
+        cache: null,
         apiKeys: [],
         deviceTokenSecrets: [],
         cronSecrets: [],
+        deviceTokenTtl: 2_592_000,
+        userTokens: null,
+        allowedOrigins: ['http://localhost:*', 'http://127.0.0.1:*'],
         whatsapp: {
           verifyToken: null,
           appSecrets: [],
@@ -118,6 +170,7 @@ describe('readConfig', () => {
           phoneNumberIds: [],
           apiUrl: 'https://graph.facebook.com',
           apiVersion: 'v26.0',
+          reopenTemplate: null,
         },
         defaultSessionTtl: 86_400,
         sessionTtl: 3_600,
@@ -125,15 +178,23 @@ describe('readConfig', () => {
         turnLease: 60,
         replyWait: 20,
         resendAfter: 120,
+        humanTtl: 3_600,
+        burstWindowMs: 0,
         sessionMaxMessages: 20,
         retentionDays: 30,
         maxStateBytes: 1_048_576,
+        maxMessageBytes: 4_194_304,
+        maxMetadataBytes: 1_048_576,
+        maxSessionsPerUser: 1_000,
+        maxSessionsPerHour: 1_000,
+        maxWaitingMessages: 1_000,
         maxAttempts: 5,
         statelessFallback: false,
         logLevel: 'info',
         port: 3_000,
         dataDir: '.data',
         production: false,
+        openMode: true,
       },
     });
   });
@@ -246,6 +307,71 @@ describe('DATABASE_URL', () => {
   });
 });
 
+describe('the spellings of hosting panels', () => {
+  const postgres = (host: string) => `postgres://u:p@${host}/baton`;
+
+  it.each([
+    ['POSTGRES_URL', 'DATABASE_URL', (config: Config) => config.databaseUrl],
+    [
+      'POSTGRES_URL_NON_POOLING',
+      'DATABASE_URL_UNPOOLED',
+      (config: Config) => config.directDatabaseUrl,
+    ],
+  ] as const)('%s stands in for %s, which goes first', (theirs, ours, of) => {
+    expect(of(configOf({ [theirs]: postgres('theirs') }))).toBe(postgres('theirs'));
+    expect(of(configOf({ [theirs]: postgres('theirs'), [ours]: ' ' }))).toBe(postgres('theirs'));
+    expect(of(configOf({ [theirs]: postgres('theirs'), [ours]: postgres('ours') }))).toBe(
+      postgres('ours'),
+    );
+    expect(mistakesOf({ [theirs]: 'mysql://db' })).toEqual([
+      `${theirs} must be a URL that starts with postgres:// or postgresql://.`,
+    ]);
+  });
+
+  it('choose the driver as well', () => {
+    expect(configOf({ POSTGRES_URL: postgres('ep-a-1.aws.neon.tech') }).databaseDriver).toBe(
+      'neon-http',
+    );
+  });
+});
+
+describe('the cache', () => {
+  const pair = (prefix: string, url: string) => ({
+    [`${prefix}_URL`]: url,
+    [`${prefix}_TOKEN`]: 'token',
+  });
+
+  it.each(['UPSTASH_REDIS_REST', 'KV_REST_API'])('is the pair of %s', (prefix) => {
+    expect(configOf(pair(prefix, 'https://cache.example')).cache).toEqual({
+      url: 'https://cache.example',
+      token: 'token',
+    });
+  });
+
+  it('is the one of Upstash where both are set', () => {
+    const both = {
+      ...pair('KV_REST_API', 'https://kv'),
+      ...pair('UPSTASH_REDIS_REST', 'https://up'),
+    };
+    expect(configOf(both).cache?.url).toBe('https://up');
+  });
+
+  it.each([
+    ['UPSTASH_REDIS_REST_URL', 'https://cache.example', 'UPSTASH_REDIS_REST_TOKEN'],
+    ['UPSTASH_REDIS_REST_TOKEN', 'token', 'UPSTASH_REDIS_REST_URL'],
+    ['KV_REST_API_URL', 'https://cache.example', 'KV_REST_API_TOKEN'],
+    ['KV_REST_API_TOKEN', 'token', 'KV_REST_API_URL'],
+  ])('%s alone is a mistake that names the other', (name, value, other) => {
+    expect(mistakesOf({ [name]: value })).toEqual([`${other} must be set where ${name} is.`]);
+  });
+
+  it('is at a URL of the web', () => {
+    expect(mistakesOf(pair('KV_REST_API', 'redis://cache.example:6379'))).toEqual([
+      'KV_REST_API_URL must be a URL that starts with https:// or http://.',
+    ]);
+  });
+});
+
 describe('STORAGE', () => {
   it('may be postgres, in any letter case', () => {
     expect(configOf({ STORAGE: 'Postgres' }).storage).toBe('postgres');
@@ -270,6 +396,34 @@ describe('WHATSAPP_API_URL', () => {
       'WHATSAPP_API_URL must be a URL that starts with https:// or http://.',
     ]);
   });
+});
+
+describe('WHATSAPP_ACCESS_TOKEN', () => {
+  it.each(['EAAG EAAG', 'EAAG\nEAAG', 'EAAGé'])('may not be %j', (token) => {
+    expect(mistakesOf({ WHATSAPP_ACCESS_TOKEN: token })).toEqual([
+      'WHATSAPP_ACCESS_TOKEN must be the token alone, without spaces or line breaks.',
+    ]);
+  });
+});
+
+describe('WHATSAPP_REOPEN_TEMPLATE', () => {
+  it.each([
+    ['reopen_chat', 'reopen_chat', 'en_US'],
+    ['reopen_chat:de', 'reopen_chat', 'de'],
+    ['reopen_2:pt_BR', 'reopen_2', 'pt_BR'],
+  ])('%s is a name and a language', (text, name, language) => {
+    const { whatsapp } = configOf({ WHATSAPP_REOPEN_TEMPLATE: text });
+    expect(whatsapp.reopenTemplate).toEqual({ name, language });
+  });
+
+  it.each(['Reopen chat', 'reopen_chat:', 'reopen_chat:English', ':en', 'a:en:US', 'a-b'])(
+    'may not be %s',
+    (text) => {
+      expect(mistakesOf({ WHATSAPP_REOPEN_TEMPLATE: text })).toEqual([
+        'WHATSAPP_REOPEN_TEMPLATE must be the name of a template and its language, such as reopen_chat:en_US.',
+      ]);
+    },
+  );
 });
 
 describe('lists of WhatsApp', () => {

@@ -7,9 +7,6 @@ import { readConfig } from '../../lib/config.ts';
 const root = resolve(import.meta.dirname, '../..');
 const read = (file: string) => readFile(join(root, file), 'utf8');
 
-/** Set by the platform, or read by commands only. */
-const NOT_IN_CONFIG = ['DATABASE_URL_UNPOOLED'];
-
 async function documents(): Promise<{ file: string; text: string }[]> {
   const pages = (await readdir(join(root, 'docs')).catch(() => [])).filter((file) =>
     file.endsWith('.md'),
@@ -79,7 +76,7 @@ describe('the documentation', () => {
     const listed = [...(await read('.env.example')).matchAll(/^([A-Z][A-Z_]+)=/gm)].map(
       (match) => match[1] ?? '',
     );
-    expect(listed.toSorted()).toEqual([...variables, ...NOT_IN_CONFIG].toSorted());
+    expect(listed.toSorted()).toEqual([...variables].toSorted());
     for (const { file, text } of await documents()) {
       const named = [...text.matchAll(/`([A-Z][A-Z]+_[A-Z_]+)(?:=[^`]*)?`/g)].map(
         (match) => match[1] ?? '',

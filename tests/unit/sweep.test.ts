@@ -10,7 +10,8 @@ import type {
   Turn,
 } from '../../lib/storage/storage.ts';
 import { createSweeper, recover } from '../../lib/sweep.ts';
-import type { Frame, TurnServices } from '../../lib/turn.ts';
+import type { Frame } from '../../lib/frame.ts';
+import type { TurnServices } from '../../lib/turn.ts';
 import { captureLog } from '../support/logged.ts';
 import { noon, plainManager, turnWith } from '../support/turns.ts';
 

@@ -13,6 +13,7 @@ export const billing = defineAgent({
   description: 'Looks into invoices, bills and refunds',
   ttlSeconds: 3_600,
   state: z.object({ asked: z.optional(z.boolean()), invoice: z.optional(z.string()) }),
+  takesBlank: true,
   matches: (text) => WORDS.test(plainText(text)),
   answer(turn) {
     const invoice = NUMBER.exec(turn.text)?.[1];

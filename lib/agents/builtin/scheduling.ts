@@ -37,6 +37,7 @@ export const scheduling = defineAgent({
     time: z.optional(z.string()),
     booking: z.optional(booking),
   }),
+  takesBlank: true,
   matches: (text) => WORDS.test(plainText(text)),
   cancel(turn) {
     turn.setState({ asked: null, service: null, day: null, time: null });

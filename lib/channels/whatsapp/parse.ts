@@ -1,109 +1,135 @@
-import { isJsonObject, type JsonObject, type JsonValue, storableText } from '../../json.ts';
-import type { IncomingMessage } from '../../storage/storage.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../json.ts';
+import type { IncomingMessage, ReplyStatus } from '../../storage/storage.ts';
+import { errorCodes, id, name, object, objects, words } from './parse-fields.ts';
+import {
+  type Reader,
+  readCall,
+  readEcho,
+  readMessage,
+  readUserIdUpdate,
+  WHATSAPP,
+} from './parse-message.ts';
+import { readContacts } from './parse-sender.ts';
+import { readStatus } from './parse-status.ts';
+import { phoneKey } from './phone.ts';
 
-/** The channel's name in rows and logs. */
-export const WHATSAPP = 'whatsapp';
+export { WHATSAPP };
 
-/** A real message id has some 60 characters; a longer one than this is nobody's. */
-const MAX_ID = 512;
 /** Meta's phone number ids have some 16 digits. */
 const MAX_ACCOUNT = 64;
 
 export interface Inbound {
+  /** In their order. */
   messages: IncomingMessage[];
+  statuses: ReplyStatus[];
   /** What was left alone, and why: one word each, for the log. */
   ignored: string[];
+  /** What somebody should look at. */
+  alerts: Alert[];
 }
 
-const objects = (value: JsonValue | undefined): JsonObject[] =>
-  Array.isArray(value) ? value.filter(isJsonObject) : [];
+/** A line for the log: words, ids and codes alone. */
+export interface Alert {
+  /** Names the line. */
+  kind: string;
+  what?: string;
+  phone_number_id?: string;
+  codes?: number[];
+  /** It will not get better until the owner of the account does something. */
+  owner?: boolean;
+}
 
-/** A non-empty string. Ids that are JSON numbers have lost digits on the way and lead to nobody. */
-const text = (value: JsonValue | undefined): string | null =>
-  typeof value === 'string' && value !== '' ? value : null;
+export interface Served {
+  /** Phone number ids this deployment answers for; empty: any. */
+  phoneNumberIds: readonly string[];
+  /** Seconds a person who answered from the business's own app holds the conversation. */
+  humanTtl: number;
+}
 
-const digits = (value: JsonValue | undefined): string | null =>
-  text(text(value)?.replace(/\D/g, '').slice(0, 32));
+/** How the elements of a field are read, and under which name they stand. */
+const readers: ReadonlyMap<unknown, { list: string; read: Reader }> = new Map([
+  ['messages', { list: 'messages', read: readMessage }],
+  ['smb_message_echoes', { list: 'message_echoes', read: readEcho }],
+  ['calls', { list: 'calls', read: readCall }],
+  ['user_id_update', { list: 'user_id_update', read: readUserIdUpdate }],
+]);
+
+/** Fields that say how the account is doing. */
+const ALERTING: ReadonlySet<unknown> = new Set([
+  'account_alerts',
+  'account_review_update',
+  'account_update',
+  'phone_number_quality_update',
+  'security',
+]);
 
 /**
- * The text messages of a webhook body, in their order. Everything is taken from `unknown`: a broken element costs
- * itself and never its neighbours.
- *
- * @param numbers phone number ids this deployment answers for; empty: any
+ * What a webhook body holds. Everything is taken from `unknown`: a broken element costs itself and never its
+ * neighbours, and what nobody knows is passed by with a word for the log.
  */
-export function parseWebhook(body: JsonObject, numbers: readonly string[]): Inbound {
-  const inbound: Inbound = { messages: [], ignored: [] };
+export function parseWebhook(body: JsonObject, served: Served): Inbound {
+  const inbound: Inbound = { messages: [], statuses: [], ignored: [], alerts: [] };
   if (body['object'] !== 'whatsapp_business_account') {
     inbound.ignored.push('other_object');
     return inbound;
   }
   for (const entry of objects(body['entry'])) {
     for (const change of objects(entry['changes'])) {
-      // the field decides, not what the value happens to hold: a history sync looks like a live message
-      if (change['field'] !== 'messages') inbound.ignored.push(`field:${name(change['field'])}`);
-      else if (isJsonObject(change['value'])) readValue(change['value'], numbers, inbound);
+      const value = object(change['value']);
+      if (value !== null) readValue(change['field'], value, served, inbound);
     }
   }
   return inbound;
 }
 
-function readValue(value: JsonObject, numbers: readonly string[], inbound: Inbound): void {
-  const metadata = isJsonObject(value['metadata']) ? value['metadata'] : {};
-  const account = text(metadata['phone_number_id']);
-  if (
-    account === null ||
-    account.length > MAX_ACCOUNT ||
-    (numbers.length > 0 && !numbers.includes(account))
-  ) {
-    inbound.ignored.push('unknown_number');
+/** The field decides, not what the value happens to hold: a history sync looks like a live message. */
+function readValue(
+  field: JsonValue | undefined,
+  value: JsonObject,
+  served: Served,
+  inbound: Inbound,
+): void {
+  const reader = readers.get(field);
+  if (reader === undefined) {
+    if (ALERTING.has(field)) inbound.alerts.push({ kind: name(field), what: name(value['event']) });
+    else inbound.ignored.push(`field:${name(field)}`);
     return;
   }
-  const own = digits(metadata['display_phone_number']);
-  const elements = Array.isArray(value['messages']) ? value['messages'] : [];
-  for (const element of elements) {
-    const message = isJsonObject(element) ? readMessage(element, account, own) : 'broken_message';
-    if (typeof message === 'string') inbound.ignored.push(message);
-    else inbound.messages.push(message);
+  const { phoneNumberIds, humanTtl } = served;
+  const metadata = object(value['metadata']);
+  const account = id(metadata?.['phone_number_id'], MAX_ACCOUNT);
+  if (account === null || (phoneNumberIds.length > 0 && !phoneNumberIds.includes(account))) {
+    const shown = /^\d+$/.test(account ?? '') ? { phone_number_id: account ?? '' } : {};
+    inbound.alerts.push({ kind: 'unknown_number', ...shown });
+    return;
   }
-  if (Array.isArray(value['statuses']) && value['statuses'].length > 0)
-    inbound.ignored.push('statuses');
+  const own = phoneKey(words(metadata?.['display_phone_number']) ?? '');
+  const elements = list(value[reader.list]);
+  const contacts = readContacts(value['contacts']);
+  const place = { account, own, contacts, alone: elements.length === 1, humanTtl };
+  for (const message of readAll(elements, inbound, (element) => reader.read(element, place)))
+    inbound.messages.push(message);
+  if (field !== 'messages') return;
+  const statuses = readAll(list(value['statuses']), inbound, (each) => readStatus(each, account));
+  for (const { status, owner } of statuses) {
+    inbound.statuses.push(status);
+    const { error } = status;
+    if (error !== undefined) inbound.alerts.push({ kind: 'reply_failed', what: error, owner });
+  }
+  const codes = errorCodes(value['errors']);
+  if (codes.length > 0) inbound.alerts.push({ kind: 'errors', codes });
 }
 
-/** The message, or why it is none. */
-function readMessage(
-  message: JsonObject,
-  account: string,
-  own: string | null,
-): IncomingMessage | string {
-  const id = text(message['id']);
-  if (id === null || id.length > MAX_ID) return 'no_message_id';
-  const phone = digits(message['from']);
-  const userId = text(message['from_user_id']);
-  if (phone === null && userId === null) return 'no_sender';
-  if (phone !== null && phone === own) return 'own_message';
-  if (message['group_id'] !== undefined) return 'group';
-  if (message['type'] !== 'text') return `type:${name(message['type'])}`;
-  const content = isJsonObject(message['text']) ? message['text']['body'] : undefined;
-  if (typeof content !== 'string') return 'unreadable_text';
-  return {
-    sender: { phone, userId: userId === null ? null : storableText(userId).slice(0, MAX_ID) },
-    channel: WHATSAPP,
-    account: storableText(account),
-    externalId: storableText(id),
-    content: storableText(content),
-    metadata: {},
-    sentAt: readTime(message['timestamp']),
-  };
-}
+const list = (value: JsonValue | undefined): JsonValue[] => (Array.isArray(value) ? value : []);
 
-/** Seconds since 1970 as a string; the storage has the last word on whether it makes sense. */
-function readTime(value: JsonValue | undefined): Date | null {
-  const seconds = typeof value === 'string' && /^\d{1,11}$/.test(value) ? Number(value) : NaN;
-  const time = new Date(seconds * 1_000);
-  return Number.isNaN(time.getTime()) ? null : time;
-}
-
-/** A kind as it may stand in a log line. */
-function name(value: JsonValue | undefined): string {
-  return typeof value === 'string' && /^[a-z_]{1,40}$/.test(value) ? value : 'unknown';
+function* readAll<T extends object>(
+  elements: JsonValue[],
+  { ignored }: Inbound,
+  read: (element: JsonObject) => T | string,
+): Generator<T> {
+  for (const element of elements) {
+    const result = isJsonObject(element) ? read(element) : 'broken_element';
+    if (typeof result === 'string') ignored.push(result);
+    else yield result;
+  }
 }

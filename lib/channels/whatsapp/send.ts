@@ -1,115 +1,98 @@
-import * as z from 'zod/mini';
 import type { Config } from '../../config.ts';
+import type { JsonObject } from '../../json.ts';
 import { log, logPrintedReply } from '../../log.ts';
+import { richOf, toReply } from '../../replies.ts';
 import type { Delivery, OutgoingReply } from '../../storage/storage.ts';
 import type { Channel } from '../channel.ts';
+import { splitReply, toBody } from './compose.ts';
+import { OUTSIDE_WINDOW } from './errors.ts';
+import { type Answer, ofAnswer, ofBrokenCall, type Outcome } from './outcome.ts';
+import { createReceipts } from './receipt.ts';
 
 /** Milliseconds for one call of the Graph API. */
 const TIMEOUT = 10_000;
 
-/**
- * Error codes after which Meta has surely not taken the message and a later try may succeed: application and
- * business rate limits, throughput, pair rate, temporary outages.
- * https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes
- */
-const TEMPORARY = new Set([2, 4, 80007, 130429, 131000, 131016, 131056]);
-
-const sent = z.object({ messages: z.array(z.object({ id: z.string() })) });
-const refused = z.object({ error: z.object({ code: z.number() }) });
-
 /** Replies over the Cloud API; where no access token is set they are printed instead, and stay in the history. */
-export function createWhatsAppChannel(config: Config['whatsapp']): Channel {
-  const { accessToken } = config;
-  if (accessToken === null)
-    return { send: (reply, { device }) => Promise.resolve(print(reply, device)) };
+export function createWhatsAppChannel({
+  whatsapp,
+  maxAttempts,
+}: Pick<Config, 'whatsapp' | 'maxAttempts'>): Channel {
+  const { accessToken, reopenTemplate } = whatsapp;
+  if (accessToken === null) {
+    return {
+      split: splitReply,
+      attend: () => () => {},
+      send: (reply, { device }) => Promise.resolve(print(reply, device)),
+    };
+  }
+  const post = createPost(whatsapp, accessToken);
+
+  const attempt = async (
+    reply: OutgoingReply,
+    account: string,
+    signal: AbortSignal,
+  ): Promise<Outcome> => {
+    const body = toBody(reply);
+    if (body === null) return unsent(reply, 'no_recipient');
+    if (!reply.inWindow && !isTemplate(reply)) return unsent(reply, OUTSIDE_WINDOW);
+    try {
+      const inTime = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
+      return ofAnswer(reply, await post(account, body, inTime), maxAttempts);
+    } catch (error) {
+      return { delivery: ofBrokenCall(reply, error), owner: false };
+    }
+  };
+
   return {
-    async send(reply, destination, signal) {
-      const body = toBody(reply);
-      if (body === null) return { id: reply.id, status: 'failed', error: 'no_recipient' };
-      const url = `${config.apiUrl}/${config.apiVersion}/${encodeURIComponent(destination.account)}/messages`;
-      try {
-        const response = await fetch(url, {
-          method: 'POST',
-          headers: { authorization: `Bearer ${accessToken}`, 'content-type': 'application/json' },
-          body: JSON.stringify(body),
-          signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]),
-          redirect: 'error',
-        });
-        const delivery = toDelivery(reply, response.status, await response.text());
-        if (delivery.status !== 'sent')
-          log('warn', 'reply_not_sent', {
-            device_id: destination.device,
-            reply_id: reply.id,
+    split: splitReply,
+    attend: createReceipts(post),
+    async send(reply, { device, account }, signal) {
+      const { delivery, owner } = await attempt(reply, account, signal);
+      if (delivery.status === 'sent') return delivery;
+      const { id, ...what } = delivery;
+      log(owner ? 'error' : 'warn', 'reply_not_sent', { device_id: device, reply_id: id, ...what });
+      // a template's own refusal is not answered by another template
+      const reopens = delivery.error === OUTSIDE_WINDOW && !isTemplate(reply);
+      return reopens && reopenTemplate !== null
+        ? {
             ...delivery,
-          });
-        return delivery;
-      } catch (error) {
-        const delivery = ofBrokenCall(reply, error);
-        log('warn', 'reply_not_sent', {
-          device_id: destination.device,
-          reply_id: reply.id,
-          ...delivery,
-        });
-        return delivery;
-      }
+            instead: toReply({ kind: 'template', ...reopenTemplate }, {}, reply.agent),
+          }
+        : delivery;
     },
   };
 }
 
+const isTemplate = (reply: OutgoingReply) => richOf(reply).kind === 'template';
+
+const unsent = ({ id }: OutgoingReply, error: string): Outcome => ({
+  delivery: { id, status: 'failed', error },
+  owner: false,
+});
+
+/** On the developer's screen, with what there is beside the text. */
 function print(reply: OutgoingReply, device: string): Delivery {
-  logPrintedReply({ channel: 'whatsapp', device_id: device, reply_id: reply.id }, reply.content);
+  const { reply: rich } = reply.metadata;
+  const shown = rich === undefined ? reply.content : `${reply.content} ${JSON.stringify(rich)}`;
+  logPrintedReply({ channel: 'whatsapp', device_id: device, reply_id: reply.id }, shown.trim());
   return { id: reply.id, status: 'printed' };
 }
 
-/** A phone number goes into `to`, a user id into `recipient`; the reply's id comes back with every status. */
-function toBody(reply: OutgoingReply): object | null {
-  const { phone, user_id: userId } = reply.address;
-  if (phone === undefined && userId === undefined) return null;
-  return {
-    messaging_product: 'whatsapp',
-    recipient_type: 'individual',
-    ...(phone !== undefined ? { to: phone } : { recipient: userId }),
-    type: 'text',
-    text: { body: reply.content, preview_url: false },
-    biz_opaque_callback_data: reply.id,
+/** @returns a call of POST /<phone number id>/messages; it rejects where no answer came */
+function createPost({ apiUrl, apiVersion }: Config['whatsapp'], accessToken: string) {
+  return async (account: string, body: JsonObject, signal: AbortSignal): Promise<Answer> => {
+    const response = await fetch(
+      `${apiUrl}/${apiVersion}/${encodeURIComponent(account)}/messages`,
+      {
+        method: 'POST',
+        headers: { authorization: `Bearer ${accessToken}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+        signal,
+        // the token goes nowhere else
+        redirect: 'manual',
+      },
+    );
+    const retryAfter = response.headers.get('retry-after');
+    return { status: response.status, retryAfter, text: await response.text() };
   };
-}
-
-function toDelivery(reply: OutgoingReply, status: number, text: string): Delivery {
-  const { id, attempts } = reply;
-  const answer = parseJson(text);
-  if (status >= 200 && status < 300) {
-    const externalId = sent.safeParse(answer).data?.messages[0]?.id;
-    return externalId === undefined
-      ? { id, status: 'unknown', error: 'no_message_id' }
-      : { id, status: 'sent', externalId };
-  }
-  const code = refused.safeParse(answer).data?.error.code;
-  // a gateway's page says nothing about what happened behind it
-  if (code === undefined) return { id, status: 'unknown', error: `http_${status}` };
-  const error = `graph_${code}`;
-  return TEMPORARY.has(code)
-    ? { id, status: 'pending', error, retryMs: 1_000 * 4 ** (attempts - 1) }
-    : { id, status: 'failed', error };
-}
-
-/** A connection that was never made has sent nothing; any other end leaves it open. */
-function ofBrokenCall({ id, attempts }: OutgoingReply, error: unknown): Delivery {
-  const cause = error instanceof Error ? error.cause : undefined;
-  const code =
-    cause instanceof Error && 'code' in cause && typeof cause.code === 'string'
-      ? cause.code
-      : 'no_answer';
-  if (['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'].includes(code)) {
-    return { id, status: 'pending', error: code, retryMs: 1_000 * 4 ** (attempts - 1) };
-  }
-  return { id, status: 'unknown', error: code };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -14,12 +14,13 @@ export function answerOperations(db: Database): Pick<Storage, 'readAnswer'> {
       free: sql<boolean | null>`free`,
     })
     .from(
-      sql`baton_answer_v1(${device}, ${sql.placeholder('channel')}::text, ${sql.placeholder('messageId')}::text)`,
+      sql`baton_answer_v2(${device}, ${sql.placeholder('channel')}::text, ${sql.placeholder('account')}::text, ${sql.placeholder('messageId')}::text)`,
     )
     .prepare('baton_answer');
   return {
-    async readAnswer(id, channel, messageId) {
-      const row = only(await run(() => answer.execute({ device: id, channel, messageId }), true));
+    async readAnswer(id, channel, messageId, account = id) {
+      const values = { device: id, channel, account, messageId };
+      const row = only(await run(() => answer.execute(values), true));
       return {
         now: new Date(row.now),
         message: parseAnswered(row.message),

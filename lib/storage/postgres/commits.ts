@@ -49,13 +49,14 @@ const toCommitRow = ({ replies, deliver, state, statePatch, lock, complete }: Co
   complete,
 });
 
-const toDeliveryRow = ({ id, status, externalId, error, retryMs, untried }: Delivery) => ({
+const toDeliveryRow = ({ id, status, externalId, error, retryMs, untried, instead }: Delivery) => ({
   id,
   status,
   external_id: externalId,
   error,
   retry_ms: retryMs,
   untried,
+  instead,
 });
 
 interface CommitRow {

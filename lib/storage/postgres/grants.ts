@@ -60,7 +60,7 @@ function prepare(db: Database) {
 
 function toSender(sender: IncomingMessage['sender']) {
   if ('device' in sender) return { device_id: sender.device };
-  if ('session' in sender) return { session_id: sender.session };
+  if ('session' in sender) return { session_id: sender.session, owner: sender.owner ?? undefined };
   const { phone, userId, dial } = sender;
   return { phone: phone ?? undefined, user_id: userId ?? undefined, dial };
 }
@@ -75,6 +75,7 @@ const toRow = (message: IncomingMessage) => ({
   sent_at: message.sentAt,
   answer_within: message.answerWithin,
   turn: message.turn,
+  max_waiting: message.maxWaiting,
   ...(message.byHuman !== undefined && {
     author: HUMAN,
     human_ttl: message.byHuman.ttlSeconds ?? undefined,

@@ -4,10 +4,14 @@ import type { Storage } from '../storage.ts';
 import { answerOperations } from './answers.ts';
 import { commitOperations } from './commits.ts';
 import { clock, clockNow, type Database, only } from './database.ts';
+import { deviceOperations } from './devices.ts';
 import { failedOperations } from './failed.ts';
 import { run } from './failures.ts';
 import { grantOperations } from './grants.ts';
+import { historyOperations } from './histories.ts';
 import { lockOperations } from './locks.ts';
+import { searchOperations } from './search.ts';
+import { sessionOperations } from './sessions.ts';
 import { stateOperations } from './states.ts';
 import { statusOperations } from './statuses.ts';
 
@@ -25,6 +29,10 @@ export function createPostgresStorage(db: Database, limits: StorageLimits): Stor
     ...statusOperations(db, limits),
     ...answerOperations(db),
     ...failedOperations(db),
+    ...sessionOperations(db, limits),
+    ...searchOperations(db),
+    ...historyOperations(db),
+    ...deviceOperations(db),
     ...upkeepOperations(db, limits),
   };
 }

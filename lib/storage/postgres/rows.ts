@@ -15,11 +15,11 @@ import type {
 
 // What the SQL functions return as jsonb. Parsed, not believed: an old function may still run behind new code.
 
-const time = z.pipe(
+export const time = z.pipe(
   z.string(),
   z.transform((text) => new Date(text)),
 );
-const document = z.custom<JsonObject>(isJsonObject);
+export const document = z.custom<JsonObject>(isJsonObject);
 const version = z.pipe(
   z.string(),
   z.transform((text) => text as Version),
@@ -144,7 +144,7 @@ const accepted = z.pipe(
 );
 const refused = z.object({
   index: z.number(),
-  refused: z.enum(['session_not_found', 'session_complete']),
+  refused: z.enum(['session_not_found', 'session_complete', 'rate_limited']),
 });
 
 const committed = z.pipe(
@@ -154,6 +154,7 @@ const committed = z.pipe(
 const answered = z.object({
   id: z.string(),
   session_id: z.string(),
+  content: z.string(),
   status: z.string(),
   holder: z.nullable(z.string()),
 });
@@ -169,6 +170,7 @@ export function parseAccepted(value: unknown): Pick<AcceptedDevice, 'messages' |
     ),
   };
 }
+export const parseMessages = (value: unknown) => z.array(message).parse(value ?? []);
 export const parseOutgoing = (value: unknown) => z.array(outgoing).parse(value ?? []);
 export const parseAnswering = (value: unknown) => z.array(answering).parse(value ?? []);
 export const parseCommitted = (value: unknown) => z.array(committed).parse(value ?? []);
@@ -176,6 +178,6 @@ export const parseCommitted = (value: unknown) => z.array(committed).parse(value
 export function parseAnswered(value: unknown): Answer['message'] {
   const row = z.nullable(answered).parse(value);
   if (row === null) return null;
-  const { id, status, holder } = row;
-  return { id, sessionId: row.session_id, status, holder };
+  const { id, content, status, holder } = row;
+  return { id, sessionId: row.session_id, content, status, holder };
 }

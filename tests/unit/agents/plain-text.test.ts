@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isCancel, plainText } from '../../../lib/agents/plain-text.ts';
+import { isBlank, isCancel, plainText, saysNothing } from '../../../lib/agents/plain-text.ts';
 
 describe('plainText', () => {
   it.each([
@@ -30,6 +30,59 @@ describe('plainText', () => {
 
   it('makes nothing of what holds nothing visible', () => {
     expect(plainText('\u200b \ufeff')).toBe('');
+  });
+});
+
+describe('isBlank', () => {
+  it.each([
+    '',
+    '   ',
+    ' \n\t\u00a0\u3000 ',
+    '\u200b\u200d\u2060\ufeff',
+    '\u202e\u202c',
+    '\ufe0f',
+    '\u0001\u001b',
+    '\u2028\u2029',
+    '\u3164\u115f',
+    '\u2800',
+    '\u{e0067}\u{e007f}',
+  ])('sees nothing in %j', (text) => {
+    expect(isBlank(text)).toBe(true);
+  });
+
+  it.each([
+    '.',
+    '0',
+    '?',
+    '😀',
+    '👍🏽',
+    '1\ufe0f\u20e3',
+    '\u202ea',
+    '\ufffd',
+    '\uffff',
+    '\ue000',
+    'ㅤa',
+  ])('sees something in %j', (text) => {
+    expect(isBlank(text)).toBe(false);
+  });
+});
+
+describe('saysNothing', () => {
+  it.each([
+    ['a text', { kind: 'text' }],
+    ['a text with a name beside it', { kind: 'text', profile: { name: 'Ana' } }],
+    ['a text of another channel', {}],
+  ])('is so of %s without anything visible', (_, metadata) => {
+    expect(saysNothing({ content: '\u200b', metadata })).toBe(true);
+    expect(saysNothing({ content: 'a', metadata })).toBe(false);
+  });
+
+  it.each([
+    ['a picture', { kind: 'image', media: { id: '1' } }],
+    ['a place', { kind: 'location' }],
+    ['what a page sends along', { button: 'yes' }],
+  ])('is not so of %s without a text', (_, metadata) => {
+    expect(saysNothing({ content: '', metadata })).toBe(false);
   });
 });
 

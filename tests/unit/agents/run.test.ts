@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import * as z from 'zod/mini';
 import { type AgentTurn, defineAgent } from '../../../lib/agents/agent.ts';
+import type { Channel } from '../../../lib/channels/channel.ts';
 import type { JsonObject } from '../../../lib/json.ts';
 import { mergePatch } from '../../../lib/merge-patch.ts';
 import { captureLog } from '../../support/logged.ts';
@@ -19,6 +20,79 @@ import {
 const events = captureLog();
 const eventNames = () => events.map(({ event }) => event);
 const echo = agentNamed('echo', (turn) => turn.reply(`echo: ${turn.text}`));
+
+describe('a turn that says nothing', () => {
+  const never = agentNamed('never', () => {
+    throw new Error('was asked about nothing');
+  });
+  const fixed = { content: expect.any(String), metadata: {}, agent: 'manager' };
+
+  it.each([[['']], [['   ']], [['\u200b', '\n']]])(
+    '%j has a fixed answer, whoever holds, and nothing changes',
+    async (contents) => {
+      for (const lock of [null, heldBy('never'), heldBy('elsewhere')]) {
+        const turn = turnWith({ lock, messages: said(...contents) });
+        const outcome = await answer(turn, [never], { manager: { ...never, key: 'manager' } });
+        expect(outcome).toEqual({
+          agent: 'manager',
+          replies: [fixed],
+          statePatch: null,
+          lock: { do: 'keep' },
+        });
+      }
+    },
+  );
+
+  it('goes to a holder that asks for such turns', async () => {
+    const patient = { ...agentNamed('patient', (turn) => turn.reply('well?')), takesBlank: true };
+    const turn = turnWith({ lock: heldBy('patient'), messages: said(' ') });
+    expect(texts(await answer(turn, [patient]))).toEqual(['well?']);
+  });
+
+  it('is none as soon as one of its messages says something, or has a picture', async () => {
+    const [blank] = said('');
+    if (blank === undefined) throw new Error('no message');
+    const picture = { ...blank, metadata: { kind: 'image', media: { id: '1' } } };
+    for (const messages of [said('', 'hello'), [picture]]) {
+      const outcome = await answer(turnWith({ lock: heldBy('echo'), messages }), [echo]);
+      expect(outcome.agent).toBe('echo');
+    }
+  });
+
+  it('after a cancel is not answered beside it', async () => {
+    const turn = turnWith({ lock: heldBy('echo'), messages: said('cancel', ' ') });
+    expect(texts(await answer(turn, [echo]))).toEqual(['All right, cancelled.']);
+  });
+});
+
+describe('media', () => {
+  const file = { bytes: new Uint8Array([1, 2]), mimeType: 'image/jpeg' };
+  const reader = agentNamed('reader', async (turn) => {
+    const [message] = turn.messages;
+    if (message === undefined) throw new Error('no message');
+    const { bytes, mimeType } = await turn.media(message, { maxBytes: 7 });
+    turn.reply(`${mimeType} ${bytes.length}`);
+  });
+
+  it('is fetched by the channel, with the message, the number it came to and the signal', async () => {
+    const fetchMedia = vi.fn<NonNullable<Channel['fetchMedia']>>(async () => file);
+    const channel: Channel = {
+      split: (reply) => [reply],
+      attend: () => () => {},
+      send: ({ id }) => Promise.resolve({ id, status: 'sent' }),
+      fetchMedia,
+    };
+    const turn = turnWith({ lock: heldBy('reader'), channel: 'whatsapp', account: '2000' });
+    const { signal } = new AbortController();
+    expect(texts(await answer(turn, [reader], { signal, channel }))).toEqual(['image/jpeg 2']);
+    expect(fetchMedia.mock.calls).toEqual([[turn.messages[0], turn, signal, { maxBytes: 7 }]]);
+  });
+
+  it('is refused where the channel has none', async () => {
+    const failing = answer(turnWith({ lock: heldBy('reader') }), [reader]);
+    await expect(failing).rejects.toMatchObject({ name: 'MediaError', code: 'no_media' });
+  });
+});
 
 describe('who answers', () => {
   it('is the holder of the lock', async () => {
@@ -462,7 +536,7 @@ describe('reply', () => {
     async (text) => {
       const mute = agentNamed('mute', (turn) => turn.reply(text));
       await expect(answer(turnWith({ lock: heldBy('mute') }), [mute])).rejects.toThrow(
-        'a reply needs a text',
+        'text: needs a text',
       );
     },
   );

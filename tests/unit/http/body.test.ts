@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import * as z from 'zod/mini';
 import {
   BODY_LIMIT,
@@ -36,6 +36,17 @@ function inPieces(size: number, pieces: number) {
     { highWaterMark: 0 },
   );
   return { body, counter };
+}
+
+/** A body that never ends; `drip` sends a byte of it. */
+function dripping() {
+  const source: { controller?: ReadableStreamDefaultController<Uint8Array> } = {};
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      source.controller = controller;
+    },
+  });
+  return { body, drip: () => source.controller?.enqueue(Uint8Array.of(120)) };
 }
 
 describe('the limits', () => {
@@ -104,6 +115,44 @@ describe('readBytes', () => {
     expect(
       (await readBytes(requestOf('{}', { 'content-encoding': 'identity' }), 10)).byteLength,
     ).toBe(2);
+  });
+
+  it('waits 30 seconds for a body that drips in, and no longer', async () => {
+    vi.useFakeTimers();
+    try {
+      const { body, drip } = dripping();
+      const read = readBytes(requestOf(body), 1_000).catch((error: unknown) => error);
+      for (let second = 0; second < 29; second++) {
+        drip();
+        await vi.advanceTimersByTimeAsync(1_000);
+      }
+      expect(body.locked).toBe(true);
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(await read).toMatchObject({ code: 'body_timeout' });
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('leaves no clock behind', async () => {
+    vi.useFakeTimers();
+    try {
+      await readBytes(requestOf('{}'), 10);
+      await readBytes(requestOf('x'.repeat(11)), 10).catch(() => {});
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('takes a body that breaks off for a refusable one: nobody is left to read the answer', async () => {
+    const broken = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.error(new Error('socket hang up')),
+    });
+    await expect(readBytes(requestOf(broken), 10)).rejects.toMatchObject({
+      code: 'invalid_request',
+    });
   });
 
   it('says how large a body may be', async () => {

@@ -11,17 +11,27 @@ const statuses: Record<ErrorCode, number> = {
   unstorable_text: 400,
   unauthorized: 401,
   forbidden: 403,
+  wrong_device: 403,
   not_found: 404,
+  session_not_found: 404,
+  device_not_found: 404,
   method_not_allowed: 405,
+  body_timeout: 408,
+  device_exists: 409,
   turn_lost: 409,
   state_conflict: 409,
+  session_complete: 409,
   version_conflict: 412,
   body_too_large: 413,
   state_too_large: 413,
+  message_too_large: 413,
+  metadata_too_large: 413,
   unsupported_media_type: 415,
+  rate_limited: 429,
   internal_error: 500,
   agent_failed: 500,
   storage_unavailable: 503,
+  identity_unavailable: 503,
   not_configured: 503,
 };
 
@@ -42,6 +52,13 @@ describe.each(codes)('%s', (code, status) => {
   });
 });
 
+/** What is over after a while, so that the same call again may succeed. */
+const passing: readonly ErrorCode[] = [
+  'rate_limited',
+  'storage_unavailable',
+  'identity_unavailable',
+];
+
 describe('problem', () => {
   it('adds what is wrong where something is', async () => {
     const fields = [{ path: 'replies.0.content', message: 'expected string' }];
@@ -56,17 +73,17 @@ describe('problem', () => {
     );
   });
 
-  it('says when to come back where the database is away', () => {
-    expect(
-      Number(problem(new BatonError('storage_unavailable', 'x')).headers.get('retry-after')),
-    ).toBeGreaterThan(0);
+  it.each(passing)('says when to come back: %s', (code) => {
+    expect(Number(problem(new BatonError(code, 'x')).headers.get('retry-after'))).toBeGreaterThan(
+      0,
+    );
   });
 
   it('says so of no other code', () => {
     for (const [code] of codes) {
       const { headers } = problem(new BatonError(code, 'x'));
       expect(headers.has('www-authenticate')).toBe(code === 'unauthorized');
-      expect(headers.has('retry-after')).toBe(code === 'storage_unavailable');
+      expect(headers.has('retry-after')).toBe(passing.includes(code));
     }
   });
 

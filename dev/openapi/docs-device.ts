@@ -1,0 +1,86 @@
+import { deviceBody } from '../../lib/http/device-fields.ts';
+import { document } from '../../lib/http/fields.ts';
+import { lockBody } from '../../lib/http/lock-fields.ts';
+import { stateBody } from '../../lib/http/state-fields.ts';
+import type { Doc } from './doc.ts';
+
+const etag = { ETag: 'Names the version; send it as If-Match to write only if nobody else has.' };
+
+/** What belongs to a device: lock, state, the device itself. */
+export const deviceDocs = {
+  'GET /api/lock': {
+    id: 'getLock',
+    summary: 'Which agent holds the conversation',
+    more: 'No lock, or one that has expired, is an answer and not an error: active_agent is null.',
+    device: 'required',
+    answers: { 200: { says: 'The lock', json: ['Lock'], headers: etag } },
+  },
+  'PUT /api/lock': {
+    id: 'setLock',
+    summary: 'Hand the conversation to an agent, or renew its holding',
+    more: 'human means a person: no code answers, and a worker in the middle of its answer loses the turn.',
+    device: 'required',
+    guarded: true,
+    body: { schema: lockBody },
+    answers: { 200: { says: 'The lock as it is now', json: ['Lock'], headers: etag } },
+  },
+  'DELETE /api/lock': {
+    id: 'clearLock',
+    summary: 'End the holding',
+    device: 'required',
+    guarded: true,
+    answers: { 204: { says: 'Nobody holds it, also when nobody did' } },
+  },
+  'GET /api/state': {
+    id: 'getState',
+    summary: "The conversation's state",
+    more: 'A device never seen has {} and no version.',
+    device: 'required',
+    answers: { 200: { says: 'The document', json: ['State'], headers: etag } },
+  },
+  'PUT /api/state': {
+    id: 'replaceState',
+    summary: 'Replace the state',
+    device: 'required',
+    guarded: true,
+    body: { schema: stateBody },
+    answers: { 200: { says: 'The document as it is now', json: ['State'], headers: etag } },
+    refusals: ['unstorable_text', 'state_too_large'],
+  },
+  'PATCH /api/state': {
+    id: 'mergeState',
+    summary: 'Merge a patch into the state (RFC 7396)',
+    more: 'Patches of different keys at the same time all survive.',
+    device: 'required',
+    guarded: true,
+    body: { schema: document, type: 'application/merge-patch+json' },
+    answers: { 200: { says: 'The document as it is now', json: ['State'], headers: etag } },
+    refusals: ['unstorable_text', 'state_too_large'],
+  },
+  'DELETE /api/state': {
+    id: 'clearState',
+    summary: 'Forget the state',
+    device: 'required',
+    guarded: true,
+    answers: { 204: { says: 'There is none, also when there was none' } },
+  },
+  'GET /api/device': {
+    id: 'getDevice',
+    summary: 'What is stored about the device',
+    more: 'The last hundred chat sessions and holdings; of a device token with a user, the sessions of that user.',
+    device: 'required',
+    answers: { 200: { says: 'All of it', json: ['Device'] } },
+    refusals: ['device_not_found'],
+  },
+  'POST /api/device': {
+    id: 'registerDevice',
+    summary: 'Register a browser or an app, and get a token for it',
+    more:
+      'A device of your own in X-Device-ID is kept if nothing is known of it. With the token of a device as credential ' +
+      'that device gets a new token. With a user_token of your identity provider the token carries the user.',
+    device: 'optional',
+    body: { schema: deviceBody, optional: true },
+    answers: { 201: { says: 'The device and its token', json: ['Registration'] } },
+    refusals: ['device_exists', 'rate_limited', 'identity_unavailable'],
+  },
+} as const satisfies Record<string, Doc>;

@@ -1,0 +1,45 @@
+-- A page of the chat sessions of a scope (as in baton_session_scope_v1) in which a message fits the words, the best
+-- first, behind p_rank_after, p_time_after and p_session_after; each with the messages that fit best, and in a piece of
+-- their text the hits between U+0002 and U+0003. One more than p_limit where others follow. total: of all pages; null:
+-- of everybody's messages only words that must occur can be looked for. partial: the words are so common that only the
+-- newest messages were looked at.
+CREATE OR REPLACE FUNCTION baton_search_sessions_v1(
+  p_words text, p_user text, p_device uuid, p_active boolean, p_expired boolean,
+  p_rank_after real, p_time_after timestamptz, p_session_after uuid, p_limit int
+) RETURNS TABLE (now timestamptz, total int, partial boolean, sessions jsonb)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+DECLARE
+  -- as in baton_search_vector_v1
+  v_query tsquery := websearch_to_tsquery('baton_search', regexp_replace(normalize(p_words), '([/<])', ' \1 ', 'g'));
+  v_everywhere boolean := p_user IS NULL AND p_device IS NULL;
+  v_from bigint := 0;
+BEGIN
+  now := baton_now_v1();
+  IF v_everywhere AND querytree(v_query) = 'T' THEN
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  IF v_everywhere THEN
+    v_from := baton_search_from_v1(v_query);
+  END IF;
+  partial := v_from > 0;
+  WITH found AS MATERIALIZED (
+    SELECT * FROM baton_found_in_scope_v1(v_query, p_user, p_device, p_active, p_expired, now) WHERE NOT v_everywhere
+    UNION ALL
+    SELECT * FROM baton_found_anywhere_v1(v_query, v_from, p_active, p_expired, now) WHERE v_everywhere),
+  page AS (
+    SELECT * FROM found f
+    WHERE p_session_after IS NULL OR (f.rank, f.last_activity, f.session_id) < (p_rank_after, p_time_after, p_session_after)
+    ORDER BY f.rank DESC, f.last_activity DESC, f.session_id DESC LIMIT p_limit + 1)
+  SELECT (SELECT count(*) FROM found),
+    (SELECT jsonb_agg(baton_session_view_v1(c, false) || jsonb_build_object('rank', p.rank, 'matches', h.matches)
+       ORDER BY p.rank DESC, p.last_activity DESC, p.session_id DESC)
+     FROM page p JOIN chat_sessions c ON c.session_id = p.session_id,
+       LATERAL (SELECT jsonb_agg(jsonb_build_object('message_id', m.id::text, 'snippet',
+           regexp_replace(ts_headline('baton_search', x.text, v_query, E'StartSel=\x02, StopSel=\x03'), ' ([/<]) ', '\1', 'g')) ORDER BY i.place) AS matches
+         FROM unnest(p.ids) WITH ORDINALITY i (id, place) JOIN chat_messages m ON m.id = i.id,
+           LATERAL (SELECT regexp_replace(translate(left(normalize(m.content), 200000), E'\x02\x03', ''), '([/<])', ' \1 ', 'g') AS text) x) h)
+  INTO total, sessions;
+  RETURN NEXT;
+END $$;

@@ -1,0 +1,15 @@
+/** The frame of one function call. */
+export interface Frame {
+  /** Names the call; a repeated ACCEPT gets its turns back by it. */
+  requestId: string;
+  /** performance.now() at which its work must be over. */
+  endsAt: number;
+}
+
+/** Milliseconds a function must have left to begin on another turn. */
+const ENOUGH = 5_000;
+
+/** Whether it is worth beginning on another turn, now or in so many milliseconds. */
+export function hasTime(frame: Frame, inMs = 0): boolean {
+  return frame.endsAt - performance.now() > inMs + ENOUGH;
+}

@@ -1,0 +1,52 @@
+import type { ListedSession } from './chat-sessions.ts';
+import type { DeviceId, Lock, Timed, Version } from './records.ts';
+
+/** A time for which an agent held a device. */
+export interface Holding {
+  agent: string;
+  from: Date;
+  to: Date;
+  reason: 'expired' | 'cleared' | 'handed_over';
+}
+
+/** What is stored about a device. */
+export interface DeviceRecord {
+  createdAt: Date;
+  updatedAt: Date;
+  lock: Lock | null;
+  /** null: there is no document. */
+  state: { version: Version; bytes: number; updatedAt: Date } | null;
+  messages: {
+    /** By whom they are, of all that are kept. */
+    user: number;
+    assistant: number;
+    /** Of the user's: not answered yet, and set aside. */
+    waiting: number;
+    failed: number;
+  };
+  /** Of all sessions; the last ones follow, also those that are over. */
+  sessionCount: number;
+  sessions: ListedSession[];
+  /** Newest first; the one that lasts is `lock`. */
+  holdings: Holding[];
+}
+
+/** Devices as such. The same promises as `Storage` gives. */
+export interface DeviceStorage {
+  /**
+   * Makes a device known of which nothing is. false: something was, and nothing was written; that is also what the
+   * same call finds after its own success.
+   */
+  registerDevice(device: DeviceId): Promise<boolean>;
+  /**
+   * As of one moment.
+   *
+   * @param user of the sessions only this user's; null: all
+   * @param limit sessions, and holdings, at most
+   */
+  readDevice(
+    device: DeviceId,
+    user: string | null,
+    limit: number,
+  ): Promise<(Timed & { record: DeviceRecord }) | null>;
+}

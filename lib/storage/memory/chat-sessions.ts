@@ -1,0 +1,117 @@
+import type { ChatSession, DeviceId, Reach, SessionScope } from '../storage.ts';
+import { empty, KEPT_KEYS, remove } from './erasing.ts';
+import type { Synchronous } from './operations.ts';
+import { beginSession, touchSession } from './sessions.ts';
+import { merged } from './states.ts';
+import {
+  type Device,
+  deviceRow,
+  drawFence,
+  type Memory,
+  type Session,
+  type Tables,
+} from './tables.ts';
+import { isSending } from './turns.ts';
+
+const HOUR = 3_600_000;
+
+export const viewSession = ({ ttl: _ttl, ...session }: Session): ChatSession => ({
+  ...session,
+  createdAt: new Date(session.createdAt),
+  lastActivity: new Date(session.lastActivity),
+  expiresAt: new Date(session.expiresAt),
+});
+
+/** The session, where the caller may see it; one that is over is absent, unless it is asked for. */
+export function sessionInReach(
+  { sessions }: Tables,
+  id: string,
+  { owner, includeExpired }: Reach,
+  now: number,
+): Session | null {
+  const session = sessions.get(id);
+  if (session === undefined || (owner !== null && session.device !== owner)) return null;
+  return includeExpired || session.expiresAt > now ? session : null;
+}
+
+/** Whose sessions, in which state. */
+export function sessionsIn(
+  { sessions }: Tables,
+  { user, device, active, includeExpired }: SessionScope,
+  now: number,
+): Session[] {
+  return [...sessions.values()].filter((session) => {
+    const isLiving = session.expiresAt > now;
+    return (
+      (user === null || session.user === user) &&
+      (device === null || session.device === device) &&
+      (includeExpired || isLiving) &&
+      (active === null || active === (isLiving && !session.complete))
+    );
+  });
+}
+
+/** The life of one chat session. */
+export function sessionOperations(
+  memory: Memory,
+): Pick<Synchronous, 'createSession' | 'readSession' | 'patchSession' | 'deleteSession'> {
+  const { tables, now: clock } = memory;
+  return {
+    createSession({ device, ttlSeconds: ttl, ...given }, { living, hourly }) {
+      const now = clock();
+      const known = tables.sessions.get(given.id);
+      if (known !== undefined) return { now: new Date(now), session: viewSession(known) };
+      const { user } = given;
+      const scope = { user, device: user === null ? device : null, active: null };
+      const all = sessionsIn(tables, { ...scope, includeExpired: true }, now);
+      const livingNow = all.filter(({ expiresAt }) => expiresAt > now).length;
+      const begunLately = all.filter(({ createdAt }) => createdAt > now - HOUR).length;
+      if ((living > 0 && livingNow >= living) || (hourly > 0 && begunLately >= hourly))
+        return { now: new Date(now), session: null };
+      const session = beginSession(memory, deviceRow(tables, device, now), { ...given, ttl }, now);
+      return { now: new Date(now), session: viewSession(session) };
+    },
+    readSession(id, reach) {
+      const now = clock();
+      const session = sessionInReach(tables, id, reach, now);
+      return { now: new Date(now), session: session && viewSession(session) };
+    },
+    patchSession(id, owner, patch, maxMetadataBytes) {
+      const now = clock();
+      const session = sessionInReach(tables, id, { owner, includeExpired: false }, now);
+      if (session === null) return { now: new Date(now), outcome: 'not_found' };
+      const metadata = merged(session.metadata, patch.metadata);
+      // what was larger before may still shrink
+      const most = Math.max(maxMetadataBytes, bytesOf(session.metadata));
+      if (bytesOf(metadata) > most) return { now: new Date(now), outcome: 'too_large' };
+      session.metadata = metadata;
+      session.complete ||= patch.complete;
+      touchSession(memory, deviceRow(tables, session.device, now), session, now);
+      return { now: new Date(now), outcome: 'patched', session: viewSession(session) };
+    },
+    deleteSession(id, reach) {
+      const now = clock();
+      const session = sessionInReach(tables, id, reach, now);
+      if (session === null) return { now: new Date(now), deleted: false };
+      const device = deviceRow(tables, session.device, now);
+      takeBackTurn(tables, device, id);
+      if (device.session?.id === id) device.session = null;
+      for (const row of device.messages.filter((one) => one.session === id)) {
+        if (row.key === null || row.createdAt <= now - KEPT_KEYS) remove(tables, row);
+        else empty(row);
+      }
+      tables.sessions.delete(id);
+      return { now: new Date(now), deleted: true };
+    },
+  };
+}
+
+export const bytesOf = (metadata: object): number => Buffer.byteLength(JSON.stringify(metadata));
+
+/** Words of a deleted session must not come back with a COMMIT; what is only being sent may be settled. */
+function takeBackTurn(tables: Tables, device: Device, session: DeviceId | string): void {
+  const { grant } = device;
+  if (grant === null || grant.endsAt === null || isSending(device)) return;
+  if (grant.handed.some((row) => row.session === session))
+    Object.assign(grant, { fence: drawFence(tables), owner: null, endsAt: null, handed: [] });
+}

@@ -1,0 +1,85 @@
+import { empty, KEPT_KEYS, remove } from './erasing.ts';
+import { endHolding } from './locks.ts';
+import { isUnsettled, isWaiting } from './messages.ts';
+import type { Synchronous } from './operations.ts';
+import { type Memory, messagesIn, type Row, type Tables } from './tables.ts';
+
+const DAY = 86_400_000;
+
+/** One batch of each kind at a time. */
+export function upkeepOperations(memory: Memory): Pick<Synchronous, 'cleanUp' | 'ping'> {
+  const { tables, limits, now: clock } = memory;
+  return {
+    cleanUp(batch) {
+      const now = clock();
+      const expiredLocks = endLapsedLocks(tables, batch, now);
+      const expiredSessions = endLapsedSessions(tables, batch, now);
+      const forgotten = forgetKeys(tables, batch, now);
+      const { purged, others } =
+        limits.retentionDays > 0 ? purge(memory, batch, now) : { purged: 0, others: 0 };
+      const purgedMessages = forgotten + purged;
+      const most = Math.max(expiredLocks, expiredSessions, purgedMessages, others);
+      return {
+        now: new Date(now),
+        expiredLocks,
+        expiredSessions,
+        purgedMessages,
+        more: most >= batch,
+      };
+    },
+    ping: () => ({ now: new Date(clock()) }),
+  };
+}
+
+function endLapsedLocks(tables: Tables, batch: number, now: number): number {
+  const lapsed = [...tables.devices.values()]
+    .filter(({ holding }) => holding !== null && holding.expiresAt <= now)
+    .slice(0, batch);
+  // the version stays: nobody moved this lock, it had ended before
+  for (const device of lapsed) endHolding(tables, device, 'expired', now);
+  return lapsed.length;
+}
+
+function endLapsedSessions({ devices }: Tables, batch: number, now: number): number {
+  const ended = [...devices.values()]
+    .filter(({ session }) => session !== null && session.endsAt <= now)
+    .slice(0, batch);
+  for (const device of ended) device.session = null;
+  return ended.length;
+}
+
+/** What was emptied, and is old enough by now to be forgotten. */
+function forgetKeys(tables: Tables, batch: number, now: number): number {
+  const old = [...tables.keys.values()]
+    .filter(({ status, createdAt }) => status === 'erased' && createdAt <= now - KEPT_KEYS)
+    .slice(0, batch);
+  for (const row of old) remove(tables, row);
+  return old.length;
+}
+
+/** Messages, sessions and holdings past retention; never of a session that lives. */
+function purge(
+  { tables, limits }: Memory,
+  batch: number,
+  now: number,
+): { purged: number; others: number } {
+  const old = now - limits.retentionDays * DAY;
+  const sessions = [...tables.sessions.values()].filter(
+    ({ lastActivity, expiresAt }) => lastActivity <= old && expiresAt <= now,
+  );
+  const settled = sessions
+    .flatMap((session) => messagesIn(tables, session))
+    .filter((row) => !isWaiting(row) && !isUnsettled(row));
+  const isDoomed = ({ key, createdAt }: Row) => key === null || createdAt <= now - KEPT_KEYS;
+  const doomed = settled.filter(isDoomed).slice(0, batch);
+  for (const row of doomed) remove(tables, row);
+  const young = settled.filter((row) => !isDoomed(row) && row.status !== 'erased').slice(0, batch);
+  for (const row of young) empty(row);
+  const bare = sessions
+    .filter((session) => messagesIn(tables, session).length === 0)
+    .slice(0, batch);
+  for (const { id } of bare) tables.sessions.delete(id);
+  const past = new Set(tables.events.filter(({ endedAt }) => endedAt <= old).slice(0, batch));
+  tables.events = tables.events.filter((event) => !past.has(event));
+  return { purged: doomed.length + young.length, others: Math.max(bare.length, past.size) };
+}

@@ -1,0 +1,79 @@
+import type { DeviceRecord } from '../storage.ts';
+import { bytesOf } from './chat-sessions.ts';
+import { viewLock } from './locks.ts';
+import type { Synchronous } from './operations.ts';
+import { latestFirst, viewListed } from './search.ts';
+import { type Device, deviceRow, type Memory, type Tables } from './tables.ts';
+
+/** Devices as such. */
+export function deviceOperations({
+  tables,
+  now: clock,
+}: Memory): Pick<Synchronous, 'registerDevice' | 'readDevice'> {
+  return {
+    registerDevice(id) {
+      if (tables.devices.has(id)) return false;
+      deviceRow(tables, id, clock());
+      return true;
+    },
+    readDevice(id, user, limit) {
+      const now = clock();
+      const device = tables.devices.get(id);
+      if (device === undefined) return null;
+      const sessions = [...tables.sessions.values()].filter(
+        (session) => session.device === id && (user === null || session.user === user),
+      );
+      const record: DeviceRecord = {
+        createdAt: new Date(device.createdAt),
+        updatedAt: new Date(lastChange(tables, device)),
+        lock: viewLock(device, now),
+        state: viewSize(device),
+        messages: count(device),
+        sessionCount: sessions.length,
+        sessions: sessions.toSorted(latestFirst).slice(0, limit).map(viewListed),
+        holdings: holdingsOf(tables, device).slice(0, limit),
+      };
+      return { now: new Date(now), record };
+    },
+  };
+}
+
+function viewSize({ state, stateVersion, stateUpdatedAt }: Device): DeviceRecord['state'] {
+  if (state === null || stateVersion === null) return null;
+  return { version: stateVersion, bytes: bytesOf(state), updatedAt: new Date(stateUpdatedAt) };
+}
+
+function count({ messages }: Device): DeviceRecord['messages'] {
+  const kept = messages.filter(({ status }) => status !== 'erased');
+  const user = kept.filter(({ role }) => role === 'user');
+  return {
+    user: user.length,
+    assistant: kept.length - user.length,
+    waiting: user.filter(({ status }) => status === 'waiting').length,
+    failed: user.filter(({ status }) => status === 'failed').length,
+  };
+}
+
+/** Newest first. */
+const holdingsOf = ({ events }: Tables, { id }: Device): DeviceRecord['holdings'] =>
+  events
+    .filter(({ device }) => device === id)
+    .toReversed()
+    .map(({ agent, startedAt, endedAt, reason }) => ({
+      agent,
+      from: new Date(startedAt),
+      to: new Date(endedAt),
+      reason,
+    }));
+
+/** When anything of it that can be seen was last written. */
+function lastChange({ sessions, events }: Tables, device: Device): number {
+  const { id, createdAt, stateUpdatedAt, holding } = device;
+  return Math.max(
+    createdAt,
+    stateUpdatedAt,
+    holding?.lockedAt ?? 0,
+    ...[...sessions.values()].filter((one) => one.device === id).map((one) => one.lastActivity),
+    ...events.filter((one) => one.device === id).map(({ endedAt }) => endedAt),
+  );
+}

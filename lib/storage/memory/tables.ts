@@ -1,0 +1,178 @@
+import type { JsonObject } from '../../json.ts';
+import type { StorageLimits } from '../limits.ts';
+import type { DeviceId, Fence, Lane, Version } from '../storage.ts';
+
+// What is kept, in plain maps. Times are milliseconds since 1970.
+
+export interface Holding {
+  agent: string;
+  lockedAt: number;
+  expiresAt: number;
+  /** Seconds. */
+  sessionTtl: number;
+}
+
+/** The last turn that was given. */
+export interface Grant {
+  fence: Fence;
+  /** The call that took it, or the write that kept it; null: nobody may have it again. */
+  owner: string | null;
+  lane: Lane;
+  /** null: released. Past: anybody may take it, and until somebody does its holder may still write. */
+  endsAt: number | null;
+  /** What it has to answer; left standing when a lease lapses, which is how a failed attempt is noticed. */
+  handed: Row[];
+  /** As they were when it was given. */
+  lockVersion: Version | null;
+  stateVersion: Version | null;
+}
+
+/** Everything Baton must know to give a device its next turn. */
+export interface Device {
+  id: DeviceId;
+  createdAt: number;
+  /** Past its end it does not exist, though it may still lie here. */
+  holding: Holding | null;
+  /** Of the holding, or of what ended the last one. */
+  lockVersion: Version | null;
+  state: JsonObject | null;
+  /** Stays when the document goes, so that a later one is never mistaken for an older. */
+  stateVersion: Version | null;
+  stateUpdatedAt: number;
+  /** The running chat session. */
+  session: { id: string; endsAt: number } | null;
+  /** Place of the last message in the history. */
+  lastSeq: number;
+  grant: Grant | null;
+  /** The newest fence that was committed with, and what; no hash where it only sends what stands there already. */
+  committed: { fence: Fence; hash: string | null } | null;
+  /** In the order of their ids. */
+  messages: Row[];
+}
+
+export interface Session {
+  id: string;
+  device: DeviceId;
+  user: string | null;
+  channel: string;
+  metadata: JsonObject;
+  /** Seconds after the last activity; null: the deployment's. */
+  ttl: number | null;
+  complete: boolean;
+  messageCount: number;
+  createdAt: number;
+  lastActivity: number;
+  expiresAt: number;
+}
+
+/** A message, or a reply to some. */
+export interface Row {
+  id: number;
+  device: DeviceId;
+  session: string;
+  /** Place in the device's history, without gaps; null while waiting. */
+  seq: number | null;
+  role: 'user' | 'assistant';
+  content: string;
+  metadata: JsonObject;
+  agent: string | null;
+  channel: string;
+  account: string;
+  lane: Lane;
+  externalId: string | null;
+  /** What makes two deliveries one message; null for a reply of ours. */
+  key: string | null;
+  address: Record<string, string>;
+  /** Of an answered message: who held the conversation afterwards. */
+  holder: string | null;
+  /** The call that stored it. */
+  requestId: string | null;
+  status:
+    | ('waiting' | 'answered' | 'recorded' | 'failed' | 'erased')
+    | ('pending' | 'sending' | 'unknown' | 'sent' | 'printed' | 'delivered' | 'read');
+  /** Of a reply: the messages it answers. */
+  answers: Row[];
+  /** The fence it was answered or written with. */
+  fence: Fence | null;
+  attempts: number;
+  error: string | null;
+  /** Of an unsettled reply: nobody tries it before. */
+  claimEndsAt: number;
+  sentAt: number;
+  createdAt: number;
+}
+
+export interface LockEvent {
+  device: DeviceId;
+  agent: string;
+  startedAt: number;
+  endedAt: number;
+  reason: 'expired' | 'cleared' | 'handed_over';
+}
+
+export interface Tables {
+  devices: Map<DeviceId, Device>;
+  sessions: Map<string, Session>;
+  /** The de-duplication: messages by their keys. */
+  keys: Map<string, Row>;
+  /** Devices by what their senders are called: `[channel, account, kind, value]` as JSON. */
+  identities: Map<string, DeviceId>;
+  /** Oldest first. */
+  events: LockEvent[];
+  /** The last version or fence that was drawn, and the last id. */
+  drawn: number;
+  lastId: number;
+}
+
+/** What every operation works on. */
+export interface Memory {
+  tables: Tables;
+  limits: StorageLimits;
+  /** The one clock. An operation reads it once. */
+  now: () => number;
+  /** The device of an identity nobody has seen before: the same each time, and not to be guessed. */
+  deviceOf: (identity: string) => DeviceId;
+}
+
+export const emptyTables = (): Tables => ({
+  devices: new Map(),
+  sessions: new Map(),
+  keys: new Map(),
+  identities: new Map(),
+  events: [],
+  drawn: 0,
+  lastId: 0,
+});
+
+/** What makes two deliveries one message. */
+export const keyOf = (channel: string, account: string, externalId: string): string =>
+  JSON.stringify([channel, account, externalId]);
+
+/** The device's row, made if there is none. */
+export function deviceRow({ devices }: Tables, id: DeviceId, now: number): Device {
+  const known = devices.get(id);
+  if (known !== undefined) return known;
+  const fresh: Device = {
+    id,
+    createdAt: now,
+    holding: null,
+    lockVersion: null,
+    state: null,
+    stateVersion: null,
+    stateUpdatedAt: 0,
+    session: null,
+    lastSeq: 0,
+    grant: null,
+    committed: null,
+    messages: [],
+  };
+  devices.set(id, fresh);
+  return fresh;
+}
+
+export const messagesIn = ({ devices }: Tables, { id, device }: Session): Row[] =>
+  (devices.get(device)?.messages ?? []).filter(({ session }) => session === id);
+
+/** Fences and versions of every device come from here, so that none ever falls back. */
+export const drawFence = (tables: Tables): Fence => String(++tables.drawn) as Fence;
+export const drawVersion = (tables: Tables): Version => String(++tables.drawn) as Version;

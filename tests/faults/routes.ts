@@ -1,0 +1,201 @@
+import { randomUUID } from 'node:crypto';
+import { bodyOf } from '../support/whatsapp.ts';
+import { call, clean, type Heard, post, say } from './client.ts';
+import type { Database } from './world.ts';
+
+/** A call of a route on a device of its own, and what there may be of it afterwards. */
+export interface Route {
+  name: string;
+  /** Statements that one undisturbed call takes. */
+  statements: number;
+  /** Makes ready what the call is about; `url` is an instance that nothing disturbs. */
+  prepare?(url: string, device: string): Promise<string>;
+  /** @param prepared what `prepare` gave */
+  call(url: string, device: string, prepared: string): Promise<Heard>;
+  /** SQL over $1, the device, and $2, what was prepared: how often the call was done more than once. */
+  surplus?: string;
+  /** A repetition by the caller is another wish. */
+  once?: true;
+}
+
+const onDevice =
+  (
+    method: string,
+    path: string,
+    body?: object,
+    headers: Record<string, string> = {},
+  ): Route['call'] =>
+  (url, device) =>
+    call(url, method, path, { device, ...(body !== undefined && { body }), headers });
+
+const merge = { 'content-type': 'application/merge-patch+json' };
+
+const takeTurn = async (url: string, device: string): Promise<string> => {
+  const body = { message_id: device, content: 'hello' };
+  const { json } = await call(url, 'POST', '/api/turn', { device, body });
+  return (json['turn'] as { token: string }).token;
+};
+
+const turn =
+  (method: string, more: object = {}): Route['call'] =>
+  (url, device, token) =>
+    call(url, method, '/api/turn', { device, body: { token, ...more } });
+
+const beginSession = async (url: string, device: string): Promise<string> =>
+  String((await call(url, 'POST', '/api/chat/sessions', { device })).json['session_id']);
+
+const rowsOf = (role: string) =>
+  `(SELECT count(*) FROM chat_messages WHERE device_id = $1 AND role = '${role}')`;
+/** Messages and replies beside the first, and what the agent counted beside it. */
+const oneOfEach = `${rowsOf('user')} - 1 + abs(${rowsOf('assistant')} - 1)
+  + coalesce((SELECT (state #>> '{clerk,counter}')::int - 1 FROM conversation_states WHERE device_id = $1), 0)`;
+const stateIs = (json: string) =>
+  `(SELECT count(*) FROM conversation_states WHERE device_id = $1 AND state IS DISTINCT FROM ${json})`;
+const eventsBeside = (expected: number) =>
+  `abs((SELECT count(*) FROM lock_events WHERE device_id = $1) - ${expected})`;
+
+const setLock = onDevice('PUT', '/api/lock', { agent: 'a' });
+const setState = onDevice('PUT', '/api/state', { state: { a: 1 } });
+const ready =
+  (first: Route['call']): NonNullable<Route['prepare']> =>
+  async (url, device) =>
+    String((await first(url, device, '')).status);
+
+/** Every route that writes. */
+export const writing: readonly Route[] = [
+  { name: 'PUT /api/lock', statements: 1, call: setLock, surplus: eventsBeside(0) },
+  {
+    name: 'PUT /api/lock, hand-over',
+    statements: 1,
+    prepare: ready(setLock),
+    call: onDevice('PUT', '/api/lock', { agent: 'b' }),
+    surplus: eventsBeside(1),
+  },
+  {
+    name: 'PUT /api/lock, If-None-Match',
+    statements: 1,
+    call: onDevice('PUT', '/api/lock', { agent: 'a' }, { 'if-none-match': '*' }),
+    surplus: eventsBeside(0),
+  },
+  {
+    name: 'DELETE /api/lock',
+    statements: 1,
+    prepare: ready(setLock),
+    call: onDevice('DELETE', '/api/lock'),
+    surplus: eventsBeside(1),
+  },
+  { name: 'PUT /api/state', statements: 1, call: setState, surplus: stateIs(`'{"a": 1}'`) },
+  {
+    name: 'PATCH /api/state',
+    statements: 1,
+    prepare: ready(setState),
+    call: onDevice('PATCH', '/api/state', { b: 2 }, merge),
+    surplus: stateIs(`'{"a": 1, "b": 2}'`),
+  },
+  {
+    name: 'DELETE /api/state',
+    statements: 1,
+    prepare: ready(setState),
+    call: onDevice('DELETE', '/api/state'),
+    surplus: stateIs('NULL'),
+  },
+  {
+    name: 'POST /api/turn',
+    statements: 1,
+    call: onDevice('POST', '/api/turn', { message_id: 'm', content: 'hello' }),
+    surplus: `${rowsOf('user')} - 1`,
+  },
+  {
+    name: 'PUT /api/turn',
+    statements: 1,
+    prepare: takeTurn,
+    call: turn('PUT', { replies: [{ content: 'hi' }], state_patch: { a: 1 }, agent: 'a' }),
+    surplus: `${rowsOf('assistant')} - 1 + ${eventsBeside(0)} + ${stateIs(`'{"a": 1}'`)}`,
+  },
+  { name: 'PATCH /api/turn', statements: 1, prepare: takeTurn, call: turn('PATCH') },
+  {
+    name: 'DELETE /api/turn',
+    statements: 1,
+    prepare: takeTurn,
+    call: turn('DELETE'),
+    surplus: `(SELECT coalesce(sum(attempts), 0) FROM chat_messages WHERE device_id = $1)`,
+  },
+  {
+    name: 'POST /api/turn?failed=true',
+    statements: 1,
+    call: onDevice('POST', '/api/turn?failed=true'),
+    surplus: rowsOf('user'),
+  },
+  {
+    name: 'POST /api/webhooks/web',
+    statements: 2,
+    call: (url, device) => say(url, device, 'm', 'hello'),
+    surplus: oneOfEach,
+  },
+  {
+    name: 'POST /api/webhooks/whatsapp',
+    statements: 3,
+    // the person's number is made of the device, whose own messages there are none of
+    call: (url, device) => {
+      const from = `1${String(parseInt(device.slice(0, 8), 16)).padStart(10, '0')}`;
+      return post(url, bodyOf([{ id: `wamid.${device}`, from, body: 'hello' }]));
+    },
+    surplus: `(SELECT count(*) - 1 FROM chat_messages WHERE external_id = 'wamid.' || $1::text)
+      + (SELECT abs(count(r) - 1) FROM chat_messages m LEFT JOIN chat_messages r ON r.device_id = m.device_id
+         AND r.role = 'assistant' WHERE m.external_id = 'wamid.' || $1::text)`,
+  },
+  {
+    name: 'POST /api/chat/sessions',
+    statements: 1,
+    call: onDevice('POST', '/api/chat/sessions'),
+    surplus: `(SELECT count(*) - 1 FROM chat_sessions WHERE device_id = $1)`,
+    once: true,
+  },
+  {
+    name: 'POST /api/chat/sessions/{id}/messages',
+    statements: 2,
+    prepare: beginSession,
+    call: (url, device, session) =>
+      call(url, 'POST', `/api/chat/sessions/${session}/messages`, {
+        device,
+        body: { message: 'hello', message_id: 'm' },
+      }),
+    surplus: oneOfEach,
+  },
+  {
+    name: 'PATCH /api/chat/sessions/{id}',
+    statements: 1,
+    prepare: beginSession,
+    call: (url, device, session) =>
+      call(url, 'PATCH', `/api/chat/sessions/${session}`, { device, body: { complete: true } }),
+    surplus: `(SELECT count(*) FROM chat_sessions WHERE session_id = $2::uuid AND NOT complete)`,
+  },
+  { name: 'GET /api/cron/cleanup', statements: 1, call: clean },
+];
+
+/** Every route that reads. */
+export const reading: readonly Route[] = [
+  { name: 'GET /api/lock', statements: 1, call: onDevice('GET', '/api/lock') },
+  { name: 'GET /api/state', statements: 1, call: onDevice('GET', '/api/state') },
+  {
+    name: 'GET /api/turn?failed=true',
+    statements: 1,
+    call: onDevice('GET', '/api/turn?failed=true'),
+  },
+  { name: 'GET /api/chat/sessions', statements: 1, call: onDevice('GET', '/api/chat/sessions') },
+  { name: 'GET /api/health', statements: 1, call: onDevice('GET', '/api/health') },
+];
+
+export async function surplusOf(
+  { sql }: Database,
+  { surplus }: Route,
+  device: string,
+  prepared: string,
+): Promise<number> {
+  if (surplus === undefined) return 0;
+  const text = `SELECT (${surplus})::int AS n, $1::uuid IS NULL OR $2::text IS NULL AS unused`;
+  const [row] = await sql<{ n: number }>(text, [device, prepared]);
+  return Math.abs(row?.n ?? 1);
+}
+
+export const newDevice = (): string => randomUUID();

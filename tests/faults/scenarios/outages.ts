@@ -1,0 +1,142 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Postgres, startPostgres } from '../../../dev/postgres.ts';
+import { migrate } from '../../../drizzle/migrate.ts';
+import { startProxy } from '../../support/proxy.ts';
+import { type Heard, isSuccess, knock } from '../client.ts';
+import { comesTrue } from '../ledger.ts';
+import { newDevice, reading, writing } from '../routes.ts';
+import type { Figure, Scenario, World } from '../world.ts';
+
+/** A way for the database to be away. */
+interface Outage {
+  name: string;
+  /** Milliseconds it lasts. */
+  lasts: number;
+  /** What an instance connects to. */
+  url: string;
+  begin(): Promise<void> | void;
+  end(): Promise<void> | void;
+}
+
+const PARALLEL = 12;
+
+/** Calls every route over and over, until told that it is over. */
+async function callAll(url: string, isOver: () => boolean, heard: Heard[]): Promise<void> {
+  const routes = [...writing, ...reading];
+  const next = routes.values();
+  let turn = 0;
+  const one = async () => {
+    while (!isOver()) {
+      const route = next.next().value ?? routes[turn++ % routes.length];
+      // a token that nobody has given: refused with 409 where the database can say so
+      if (route !== undefined) heard.push(await route.call(url, newDevice(), '1'));
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, one));
+}
+
+interface Course {
+  calls: number;
+  false2xx: number;
+  firstSuccess: number;
+}
+
+async function play(world: World, outage: Outage): Promise<Course> {
+  const { url } = await world.instance({ databaseUrl: outage.url });
+  if (!(await comesTrue(async () => isSuccess(await knock(url)))))
+    throw new Error('it never served');
+  const heard: Heard[] = [];
+  let over = false;
+  const calls = callAll(url, () => over, heard);
+  await outage.begin();
+  const away = performance.now();
+  await sleep(outage.lasts);
+  const back = performance.now();
+  await outage.end();
+  const since = performance.now();
+  const firstSuccess = await untilSuccess(url, since);
+  over = true;
+  await calls;
+  // health tells how the database is, and answers 503 as the others do
+  const during = heard.filter(({ from, to }) => from > away && to < back);
+  return { calls: during.length, false2xx: during.filter(isSuccess).length, firstSuccess };
+}
+
+/** Milliseconds until the first of many calls succeeds; a new one is begun every 10 ms. */
+function untilSuccess(url: string, since: number): Promise<number> {
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {
+      if (performance.now() - since > 20_000) done(Infinity);
+      // oxlint-disable-next-line promise/no-callback-in-promise -- many calls, and the first success ends the wait
+      void knock(url).then((heard) => isSuccess(heard) && done(heard.to - since));
+    }, 10);
+    const done = (ms: number) => {
+      clearInterval(timer);
+      resolve(ms);
+    };
+  });
+}
+
+/** A server of its own that is killed and started again on what it left. */
+async function killable(world: World, lasts: number): Promise<Outage> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'baton-outage-'));
+  await world.own({ close: () => rm(dataDir, { recursive: true, force: true }) });
+  let server: Postgres = await startPostgres({ dataDir });
+  await world.own({ close: () => server.stop() });
+  await migrate(server.url);
+  const { port } = server;
+  return {
+    name: 'kill -9 of PostgreSQL',
+    url: server.url,
+    lasts,
+    begin: () => void process.kill(server.pid, 'SIGKILL'),
+    async end() {
+      server = await startPostgres({ dataDir, port });
+    },
+  };
+}
+
+export const outages: Scenario = {
+  name: 'outages',
+  about: 'the database is cut off, swallows everything, or is killed, under calls of every route',
+  async run(world) {
+    const database = await world.database();
+    const proxy = await world.own(startProxy(database.url));
+    const { url, resume } = proxy;
+    const lasts = world.size(2_000, 5_000);
+    const all: Outage[] = [
+      { name: 'connections refused', url, lasts, begin: () => proxy.cut(), end: resume },
+      // the patience of a call that was begun before must end within it
+      { name: 'black hole', url, lasts: lasts + 5_000, begin: () => proxy.hang(), end: resume },
+      await killable(world, lasts),
+    ];
+    const times = world.size(1, 5);
+    const figures: Figure[] = [];
+    for (const outage of all) {
+      const courses: Course[] = [];
+      for (let i = 0; i < times; i++) courses.push(await play(world, outage));
+      const sum = (of: (course: Course) => number) =>
+        courses.reduce((total, each) => total + of(each), 0);
+      figures.push(
+        {
+          what: `false 2xx, database away: ${outage.name}`,
+          n: sum(({ calls }) => calls),
+          found: sum(({ false2xx }) => false2xx),
+          atMost: 0,
+        },
+        {
+          what: `database back to first success: ${outage.name}`,
+          n: times,
+          found: Math.max(...courses.map(({ firstSuccess }) => firstSuccess)),
+          atMost: 1_000,
+          unit: 'ms',
+        },
+      );
+      world.progress(figures.length / 2, all.length);
+    }
+    return figures;
+  },
+};

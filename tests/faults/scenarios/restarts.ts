@@ -1,0 +1,156 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { listenLocally } from '../../../dev/listen.ts';
+import { startPostgres } from '../../../dev/postgres.ts';
+import { isSuccess, say } from '../client.ts';
+import { audit, unanswered } from '../ledger.ts';
+import type { Scenario, World } from '../world.ts';
+
+const DEVICES = 6;
+/** Milliseconds of work between two kills. */
+const LIFE = 2_000;
+
+/** `npm run dev` on a folder of its own, once it serves. */
+async function startDev(dataDir: string, port: number): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../../../dev/main.ts')], {
+    env: { PATH: process.env['PATH'], PORT: String(port), DATA_DIR: dataDir, TURN_LEASE: '1' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (!line.startsWith('http://')) continue;
+    child.stdout.resume();
+    return child;
+  }
+  throw new Error('npm run dev ended before it served');
+}
+
+/** Kills the server, and its database too if wanted, which else shuts down when it sees that its parent is gone. */
+async function kill(child: ChildProcess, dataDir: string, alsoDatabase: boolean): Promise<void> {
+  const [pid] = (await readFile(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8')).split('\n');
+  if (alsoDatabase) process.kill(Number(pid), 'SIGKILL');
+  if (child.exitCode === null && child.signalCode === null) {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+}
+
+interface Said {
+  id: string;
+  device: string;
+  /** What the first answer said. */
+  answer: string;
+}
+
+/** Says one thing after the other, each until it is answered. */
+async function talk(
+  url: string,
+  device: string,
+  isOver: () => boolean,
+  said: Said[],
+): Promise<void> {
+  while (!isOver()) {
+    const id = randomUUID();
+    for (let answer: string | null = null; answer === null && !isOver();) {
+      const heard = await say(url, device, id, 'hello');
+      if (heard.status === 200) answer = JSON.stringify(heard.json['replies']);
+      else await sleep(50);
+      if (answer !== null) said.push({ id, device, answer });
+    }
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await listenLocally(server);
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** The books of the folder, opened once everything has ended. */
+async function auditFolder(dataDir: string, said: readonly Said[]) {
+  const server = await startPostgres({ dataDir });
+  const pool = new pg.Pool({ connectionString: server.url, max: 1 });
+  try {
+    const database = {
+      url: server.url,
+      sql: async <Row>(text: string, values: readonly unknown[] = []) =>
+        (await pool.query(text, [...values])).rows as Row[],
+    };
+    const { twice } = await audit(database);
+    return {
+      twice,
+      lost: await unanswered(
+        database,
+        said.map(({ id }) => id),
+      ),
+    };
+  } finally {
+    await pool.end();
+    await server.stop();
+  }
+}
+
+async function playOut(world: World, dataDir: string) {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  let server = await startDev(dataDir, port);
+  await world.own({ close: async () => void server.kill('SIGKILL') });
+  const said: Said[] = [];
+  let over = false;
+  const devices = Array.from({ length: DEVICES }, () => randomUUID());
+  const talks = devices.map((device) => talk(url, device, () => over, said));
+  const kills = world.size(3, 25);
+  for (let i = 0; i < kills; i++) {
+    await sleep(LIFE);
+    await kill(server, dataDir, world.random.chance(0.5));
+    server = await startDev(dataDir, port);
+    world.progress(i + 1, kills);
+  }
+  await sleep(LIFE);
+  over = true;
+  await Promise.all(talks);
+  let changed = 0;
+  for (const { id, device, answer } of said) {
+    const again = await say(url, device, id, 'hello');
+    if (!isSuccess(again) || JSON.stringify(again.json['replies']) !== answer) changed++;
+  }
+  const exit = once(server, 'exit');
+  server.kill('SIGTERM');
+  await exit;
+  return { said, changed };
+}
+
+export const restarts: Scenario = {
+  name: 'restarts',
+  about: 'npm run dev, its database included, killed every few seconds under load',
+  async run(world) {
+    const dataDir = await mkdtemp(join(tmpdir(), 'baton-restarts-'));
+    await world.own({ close: () => rm(dataDir, { recursive: true, force: true }) });
+    const { said, changed } = await playOut(world, dataDir);
+    const { twice, lost } = await auditFolder(dataDir, said);
+    const n = said.length;
+    return [
+      {
+        what: 'answered messages lost, server and database killed under load',
+        n,
+        found: lost,
+        atMost: 0,
+      },
+      {
+        what: 'answered twice, or asked again answered otherwise',
+        n,
+        found: twice + changed,
+        atMost: 0,
+      },
+    ];
+  },
+};

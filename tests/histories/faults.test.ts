@@ -1,0 +1,24 @@
+import { expect, it } from 'vitest';
+import { createDatabase } from '../support/postgres.ts';
+import { faults } from './faults/faults.ts';
+import { hunt } from './faults/hunt.ts';
+import { plant } from './faults/plant.ts';
+
+/** A known defect in a database of its own: what breaks its promise must show within a minute of play. */
+it.each(Object.entries(faults))('finds %s', { timeout: 120_000 }, async (_, fault) => {
+  const database = await createDatabase();
+  try {
+    const { violations } = await hunt({ url: database.url, fault, seed: 1, workers: 24 });
+    expect(violations.map(({ rule }) => rule)).toContain(fault.breaks);
+  } finally {
+    await database.drop();
+  }
+});
+
+it('plants no fault whose place is gone: a text that is not there, or there twice, is refused', async () => {
+  const edit = { in: 'baton_take_v1', find: 'a text that is nowhere', put: '' };
+  await expect(plant('postgres://127.0.0.1:1', [edit])).rejects.toThrow('0 times, not once');
+  await expect(plant('postgres://127.0.0.1:1', [{ ...edit, find: 'p_device' }])).rejects.toThrow(
+    /has this text \d+ times, not once/,
+  );
+});
