@@ -36,7 +36,8 @@ export default defineConfig({
           name: 'deployed',
           include: ['tests/api/**/*.test.ts'],
           // it changes the settings of a running process; tests/dev/deploy.test.ts starts deployments with wrong ones
-          exclude: ['tests/api/all-routes-settings.test.ts'],
+          // registering is limited per address and process, and all tests here share both: server and neon run them
+          exclude: ['tests/api/all-routes-settings.test.ts', 'tests/api/device*.test.ts'],
           globalSetup: ['tests/support/global-setup.ts', 'tests/support/deployed-setup.ts'],
           env: { TEST_DRIVER: 'neon-http', TEST_DEPLOYED: 'true' },
         },

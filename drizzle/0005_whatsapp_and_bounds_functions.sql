@@ -506,7 +506,7 @@ END $$;
 -- on (baton_search_from_v1).
 CREATE OR REPLACE FUNCTION baton_found_anywhere_v1(p_query tsquery, p_from bigint, p_active boolean, p_expired boolean, p_now timestamptz)
 RETURNS TABLE (session_id uuid, last_activity timestamptz, rank real, ids bigint[])
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
@@ -533,7 +533,7 @@ END $$;
 CREATE OR REPLACE FUNCTION baton_found_in_scope_v1(
   p_query tsquery, p_user text, p_device uuid, p_active boolean, p_expired boolean, p_now timestamptz
 ) RETURNS TABLE (session_id uuid, last_activity timestamptz, rank real, ids bigint[])
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
@@ -996,7 +996,7 @@ END $$;
 -- 100,000 are to be expected, the first of the newest 50,000. To rank 220,000 of 1,000,000 took four seconds, and says
 -- little: that many are no answer to anything. The newest 10,000 tell how common it is.
 CREATE OR REPLACE FUNCTION baton_search_from_v1(p_query tsquery) RETURNS bigint
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 DECLARE
   v_last bigint := (SELECT max(m.id) FROM chat_messages m);
@@ -1046,15 +1046,23 @@ BEGIN
   page AS (
     SELECT * FROM found f
     WHERE p_session_after IS NULL OR (f.rank, f.last_activity, f.session_id) < (p_rank_after, p_time_after, p_session_after)
-    ORDER BY f.rank DESC, f.last_activity DESC, f.session_id DESC LIMIT p_limit + 1)
+    ORDER BY f.rank DESC, f.last_activity DESC, f.session_id DESC LIMIT p_limit + 1),
+  hits AS (
+    SELECT p.session_id, i.place, m.id, m.content,
+      sum(least(octet_length(m.content), 200000)) OVER (ORDER BY p.rank DESC, p.last_activity DESC, p.session_id DESC, i.place) AS bytes
+    FROM page p, unnest(p.ids) WITH ORDINALITY i (id, place), chat_messages m WHERE m.id = i.id),
+  shown AS (
+    SELECT h.session_id, jsonb_agg(jsonb_build_object('message_id', h.id::text, 'snippet',
+      regexp_replace(ts_headline('baton_search', x.text, v_query, E'StartSel=\x02, StopSel=\x03'), ' ([/<]) ', '\1', 'g')) ORDER BY h.place) AS matches
+    FROM hits h,
+      -- 4 MB of text take a second; behind them only the beginning of each message is looked at
+      LATERAL (SELECT regexp_replace(translate(left(normalize(h.content), CASE WHEN h.bytes <= 4000000 THEN 200000 ELSE 2000 END),
+        E'\x02\x03', ''), '([/<])', ' \1 ', 'g') AS text) x
+    GROUP BY h.session_id)
   SELECT (SELECT count(*) FROM found),
     (SELECT jsonb_agg(baton_session_view_v1(c, false) || jsonb_build_object('rank', p.rank, 'matches', h.matches)
        ORDER BY p.rank DESC, p.last_activity DESC, p.session_id DESC)
-     FROM page p JOIN chat_sessions c ON c.session_id = p.session_id,
-       LATERAL (SELECT jsonb_agg(jsonb_build_object('message_id', m.id::text, 'snippet',
-           regexp_replace(ts_headline('baton_search', x.text, v_query, E'StartSel=\x02, StopSel=\x03'), ' ([/<]) ', '\1', 'g')) ORDER BY i.place) AS matches
-         FROM unnest(p.ids) WITH ORDINALITY i (id, place) JOIN chat_messages m ON m.id = i.id,
-           LATERAL (SELECT regexp_replace(translate(left(normalize(m.content), 200000), E'\x02\x03', ''), '([/<])', ' \1 ', 'g') AS text) x) h)
+     FROM page p JOIN chat_sessions c ON c.session_id = p.session_id JOIN shown h ON h.session_id = p.session_id)
   INTO total, sessions;
   RETURN NEXT;
 END $$;
@@ -1111,10 +1119,11 @@ END $$;
 --> statement-breakpoint
 -- The chat sessions of a user, of a device, of both at once, or of everybody (both null): those that live at p_now, or
 -- all of them. p_active: only the ones that are (or are not) both alive and not complete. By branches, because each
--- has an index of its own and one statement for all would be planned for none.
+-- has an index of its own and one statement for all would be planned for none. STABLE: it sees what the calling
+-- statement sees, or a session could be counted there and not be found.
 CREATE OR REPLACE FUNCTION baton_session_scope_v1(p_user text, p_device uuid, p_active boolean, p_expired boolean, p_now timestamptz)
 RETURNS TABLE (session_id uuid, created_at timestamptz, last_activity timestamptz, expires_at timestamptz)
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE

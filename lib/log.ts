@@ -14,8 +14,19 @@ const ORDER: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 let threshold: LogLevel = 'info';
 let textsShown = false;
 let sink: (event: LogEvent) => void = (event) => {
-  process.stdout.write(`${JSON.stringify(event)}\n`);
+  process.stdout.write(`${toLine(event)}\n`);
 };
+
+/** What JSON leaves as it is and a terminal acts on: C1 controls, line separators, changes of direction. */
+const ACTED_ON = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
+
+/** One line that looks the same wherever it is read. */
+function toLine(event: LogEvent): string {
+  return JSON.stringify(event).replace(
+    ACTED_ON,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
 
 export function setLogLevel(level: LogLevel): void {
   threshold = level;

@@ -2,7 +2,7 @@
 -- on (baton_search_from_v1).
 CREATE OR REPLACE FUNCTION baton_found_anywhere_v1(p_query tsquery, p_from bigint, p_active boolean, p_expired boolean, p_now timestamptz)
 RETURNS TABLE (session_id uuid, last_activity timestamptz, rank real, ids bigint[])
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN

@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION baton_found_in_scope_v1(
   p_query tsquery, p_user text, p_device uuid, p_active boolean, p_expired boolean, p_now timestamptz
 ) RETURNS TABLE (session_id uuid, last_activity timestamptz, rank real, ids bigint[])
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
 SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column

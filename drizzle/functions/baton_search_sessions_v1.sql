@@ -31,15 +31,23 @@ BEGIN
   page AS (
     SELECT * FROM found f
     WHERE p_session_after IS NULL OR (f.rank, f.last_activity, f.session_id) < (p_rank_after, p_time_after, p_session_after)
-    ORDER BY f.rank DESC, f.last_activity DESC, f.session_id DESC LIMIT p_limit + 1)
+    ORDER BY f.rank DESC, f.last_activity DESC, f.session_id DESC LIMIT p_limit + 1),
+  hits AS (
+    SELECT p.session_id, i.place, m.id, m.content,
+      sum(least(octet_length(m.content), 200000)) OVER (ORDER BY p.rank DESC, p.last_activity DESC, p.session_id DESC, i.place) AS bytes
+    FROM page p, unnest(p.ids) WITH ORDINALITY i (id, place), chat_messages m WHERE m.id = i.id),
+  shown AS (
+    SELECT h.session_id, jsonb_agg(jsonb_build_object('message_id', h.id::text, 'snippet',
+      regexp_replace(ts_headline('baton_search', x.text, v_query, E'StartSel=\x02, StopSel=\x03'), ' ([/<]) ', '\1', 'g')) ORDER BY h.place) AS matches
+    FROM hits h,
+      -- 4 MB of text take a second; behind them only the beginning of each message is looked at
+      LATERAL (SELECT regexp_replace(translate(left(normalize(h.content), CASE WHEN h.bytes <= 4000000 THEN 200000 ELSE 2000 END),
+        E'\x02\x03', ''), '([/<])', ' \1 ', 'g') AS text) x
+    GROUP BY h.session_id)
   SELECT (SELECT count(*) FROM found),
     (SELECT jsonb_agg(baton_session_view_v1(c, false) || jsonb_build_object('rank', p.rank, 'matches', h.matches)
        ORDER BY p.rank DESC, p.last_activity DESC, p.session_id DESC)
-     FROM page p JOIN chat_sessions c ON c.session_id = p.session_id,
-       LATERAL (SELECT jsonb_agg(jsonb_build_object('message_id', m.id::text, 'snippet',
-           regexp_replace(ts_headline('baton_search', x.text, v_query, E'StartSel=\x02, StopSel=\x03'), ' ([/<]) ', '\1', 'g')) ORDER BY i.place) AS matches
-         FROM unnest(p.ids) WITH ORDINALITY i (id, place) JOIN chat_messages m ON m.id = i.id,
-           LATERAL (SELECT regexp_replace(translate(left(normalize(m.content), 200000), E'\x02\x03', ''), '([/<])', ' \1 ', 'g') AS text) x) h)
+     FROM page p JOIN chat_sessions c ON c.session_id = p.session_id JOIN shown h ON h.session_id = p.session_id)
   INTO total, sessions;
   RETURN NEXT;
 END $$;

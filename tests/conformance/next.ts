@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
+import type { DeviceId } from '../../lib/storage/storage.ts';
 import { commit, commitOf, message, newDevice, take, terms } from '../support/storage.ts';
 import type { Cases } from './case.ts';
-import { contentsOf } from './ways.ts';
+import { contentsOf, toSend } from './ways.ts';
 
 /** Turns taken among devices that are named. */
 export const nextCases = {
@@ -36,6 +37,19 @@ export const nextCases = {
     const { turns } = await h.storage.next(devices, terms({ maxTurns: 100 }));
     expect(turns).toHaveLength(4);
     expect((await h.storage.next(devices, terms({ maxTurns: 100 }))).turns).toEqual([]);
+  },
+
+  'goes on past what only looked like work until it has as many as asked for': async (h) => {
+    // replies whose sender fell become unknown by a look, and are not due yet
+    const looks = Array.from({ length: 5 }, newDevice);
+    for (const device of looks) {
+      await commit(h.storage, await take(h.storage, device), toSend('a'));
+      await h.shift(device, { turn: 0 });
+    }
+    const waits = 'ffffffff-ffff-4fff-8fff-ffffffffffff' as DeviceId;
+    await h.storage.accept([message(waits)], terms({ maxTurns: 0 }));
+    const { turns } = await h.storage.next([...looks, waits], terms({ maxTurns: 1 }));
+    expect(turns.map(({ device }) => device)).toEqual([waits]);
   },
 
   'gives a device that is named twice once': async (h) => {

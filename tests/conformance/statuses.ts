@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import type { DeviceId, ReplyStatus } from '../../lib/storage/storage.ts';
-import { commit, type Harness, newDevice, take } from '../support/storage.ts';
+import { commit, type Harness, message, newDevice, take, terms } from '../support/storage.ts';
 import type { Cases } from './case.ts';
 import { recoverFor, sentBy, toSend } from './ways.ts';
 
@@ -65,6 +65,22 @@ export const statusCases = {
     expect(await sentBy(h, device)).toEqual(['a delivered']);
     expect(await settle()).toMatchObject({ turn: null });
     expect(await sentBy(h, device)).toEqual(['a delivered']);
+  },
+
+  'that come before the sender settles leave its call, asked again, nothing to send': async (h) => {
+    const device = newDevice();
+    const call = terms();
+    const way = { channel: CHANNEL, account: device };
+    const [accepted] = await h.storage.accept([message(device, way)], call);
+    if (accepted?.turn == null) throw new Error('the turn was not free');
+    const { replies } = await commit(h.storage, accepted.turn, toSend('a'));
+    const replyId = replies[0]?.id ?? null;
+    const read = { account: device, externalId: 'wamid', replyId, status: 'read' as const };
+    await h.storage.noteStatuses(CHANNEL, [read]);
+    const [again] = await h.storage.accept([message(device, way)], call);
+    expect(again).toMatchObject({ turn: null, waiting: true });
+    const settled = await h.storage.settle(device, accepted.turn.fence, [], 60_000);
+    expect(settled?.turn?.messages).toHaveLength(1);
   },
 
   'tell of a reply whose fate nobody knew, which is then not sent again': async (h) => {

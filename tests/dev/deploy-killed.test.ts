@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { signBytes } from '../../lib/secrets.ts';
 import { until } from '../support/api.ts';
 import { type Deployed, sendOver, serve } from '../support/deployed.ts';
-import { copyCheckout, deploy, type Deployment } from '../support/deployment.ts';
+import { compilerMs, copyCheckout, deploy, type Deployment } from '../support/deployment.ts';
 import { type Graph, startGraph } from '../support/graph.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { bodyOf } from '../support/whatsapp.ts';
@@ -28,7 +28,7 @@ let served: Deployed;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'baton-killed-'));
   deployment = await deploy(await copyCheckout(join(folder, 'checkout')), join(folder, 'output'));
-});
+}, compilerMs);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 beforeEach(async () => {

@@ -8,7 +8,7 @@ import { bundleDrivers } from '../../dev/build/bundle.ts';
 import { askFunction, measureColdStarts } from '../../dev/build/cold.ts';
 import { routes } from '../api/calls.ts';
 import { sendOver, serve } from '../support/deployed.ts';
-import { copyCheckout, deploy, type Deployment } from '../support/deployment.ts';
+import { compilerMs, copyCheckout, deploy, type Deployment } from '../support/deployment.ts';
 import { createDatabase } from '../support/postgres.ts';
 
 // That the deployment answers as the contract says is the project `deployed` of vitest.config.ts: every test of
@@ -27,7 +27,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'baton-deploy-'));
   output = join(folder, 'output');
   deployment = await deploy(await copyCheckout(join(folder, 'checkout')), output);
-});
+}, compilerMs);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const builtFrom = (source: string) => {

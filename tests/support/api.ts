@@ -18,6 +18,7 @@ import { readConfig } from '../../lib/config.ts';
 import { type LogEvent, setSink } from '../../lib/log.ts';
 import { sendOver, serve } from './deployed.ts';
 import { assertDocumented } from './documented.ts';
+import { watchForLeaks } from './leaks.ts';
 import { createDatabase } from './postgres.ts';
 import { type NeonBridge, startNeonBridge } from './neon-bridge.ts';
 import { type Proxy, startProxy } from './proxy.ts';
@@ -135,6 +136,8 @@ export async function startApi(
     ? await serveDeployment(settings, events, { sweeps, ...parts })
     : callHandlers(app, events);
 
+  const leaks = watchForLeaks();
+  leaks.settings(env);
   const sql: Api['sql'] = async (text, params = []) => (await pool.query(text, [...params])).rows;
   return {
     app,
@@ -142,7 +145,11 @@ export async function startApi(
     events,
     sql,
     async call(method, path, options = {}) {
-      const answer = await toAnswer(await served.send(toRequest(method, path, options)));
+      const request = toRequest(method, path, options);
+      leaks.headers(request.headers);
+      leaks.body(contentOf(options));
+      const answer = await toAnswer(await served.send(request));
+      leaks.body(answer.text);
       assertDocumented(method, path, answer);
       return answer;
     },
@@ -158,6 +165,7 @@ export async function startApi(
     settled: () => served.settled(),
     async close() {
       await served.close();
+      expect(leaks.find(events)).toEqual([]);
       await wire.close();
       await app.close();
       await pool.end();
@@ -265,6 +273,10 @@ function toRequest(
     }),
   });
 }
+
+/** What is sent, where it is text. */
+const contentOf = ({ raw, body }: CallOptions): string =>
+  typeof raw === 'string' ? raw : JSON.stringify(body ?? null);
 
 async function toAnswer(response: Response): Promise<Answer> {
   const text = await response.text();

@@ -15,6 +15,9 @@ export const buildMachine = {
   VERCEL_URL: 'baton-test.vercel.app',
 };
 
+/** Milliseconds for the platform's compiler, which starts TypeScript anew for each function. */
+export const compilerMs = 300_000;
+
 /** A checkout, and what the platform made of it. */
 export interface Deployment {
   checkout: string;

@@ -21,7 +21,11 @@ const operations = documented().map((operation) => {
   };
 });
 
-/** The operation that a request is for; none: the path or the method is not there. */
+/**
+ * The operation that a request is for; none: the path or the method is not there.
+ *
+ * @public
+ */
 export function operationOf(method: string, url: string): Documented | undefined {
   const { pathname, searchParams } = new URL(url, 'https://baton.example');
   const meant = operations.filter(({ pattern }) => pattern.test(pathname));

@@ -42,6 +42,8 @@ export interface Graph {
   answerNext(...answers: Fate[]): void;
   /** How every receipt is answered from now on. */
   answerReceipts(answer: Fate): void;
+  /** Forgets how messages were to be answered: one that was given up before it was sent has left its answer. */
+  reset(): void;
   close(): Promise<void>;
 }
 
@@ -98,6 +100,9 @@ export async function startGraph(): Promise<Graph> {
     answerNext: (...answers) => void queue.push(...answers),
     answerReceipts(answer) {
       ofReceipts = answer;
+    },
+    reset() {
+      queue.length = 0;
     },
     close: () =>
       new Promise((resolve) => {

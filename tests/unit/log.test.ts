@@ -45,6 +45,31 @@ describe('log', () => {
   });
 });
 
+describe('a line', () => {
+  it('holds nothing that a terminal acts on, and is read back as it was', () => {
+    const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    try {
+      const every = fc.string({ unit: 'binary', maxLength: 30 });
+      fc.assert(
+        fc.property(every, every, (key, value) => {
+          write.mockClear();
+          log('info', 'something', { [`k${key}`]: value });
+          const line = String(write.mock.calls[0]?.[0]).slice(0, -1);
+          // oxlint-disable-next-line no-control-regex -- they are what must not be there
+          expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/);
+          expect(JSON.parse(line)).toMatchObject({ [`k${key}`]: value });
+        }),
+      );
+      log('info', 'something', { a: '\u001b[2J\u009b2J\r\n{"level":"error"}\u2028\u202e' });
+      expect(write.mock.calls.at(-1)?.[0]).toContain(
+        String.raw`"\u001b[2J\u009b2J\r\n{\"level\":\"error\"}\u2028\u202e"`,
+      );
+    } finally {
+      write.mockRestore();
+    }
+  });
+});
+
 describe('with a sink', () => {
   const events: LogEvent[] = [];
 

@@ -2,7 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { bodyOf } from '../../support/whatsapp.ts';
 import { delivered, isSuccess, knock, post } from '../client.ts';
 import type { Instance } from '../instances.ts';
-import { audit, comeDue, comesTrue, countHeld, devicesOf, isSending, lapse, unanswered } from '../ledger.ts';
+import {
+  audit,
+  comeDue,
+  comesTrue,
+  countHeld,
+  devicesOf,
+  isSending,
+  lapse,
+  unanswered,
+} from '../ledger.ts';
 import { type Phones, type SendingStop, type Shown, startPhones } from '../phone.ts';
 import { type Database, inParallel, type Scenario, type World } from '../world.ts';
 import { startWire, type Wire } from '../wire.ts';
@@ -107,13 +116,11 @@ async function fall(point: Point, body: string, { world, database, shown }: Stag
 
 async function killEverywhere(again: boolean, rounds: number, stage: Stage) {
   const plans = Array.from({ length: rounds }, (_, round) =>
-    points.map(
-      (kinds): Plan => ({
-        point: kinds[(round + 1) % kinds.length] ?? kinds[0],
-        again,
-        early: (round % 2 === 0) === again,
-      }),
-    ),
+    points.map((kinds): Plan => ({
+      point: kinds[(round + 1) % kinds.length] ?? kinds[0],
+      again,
+      early: (round % 2 === 0) === again,
+    })),
   ).flat();
   return inParallel(
     3,

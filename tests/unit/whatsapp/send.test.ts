@@ -47,6 +47,7 @@ describe('what became of a reply', () => {
     graph = await startGraph();
   });
   afterEach(() => {
+    graph.reset();
     vi.restoreAllMocks();
     expect(JSON.stringify(events)).not.toMatch(new RegExp(`confidential|${TOKEN}|${PHONE}`));
   });
