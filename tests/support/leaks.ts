@@ -1,11 +1,13 @@
 import type { LogEvent } from '../../lib/log.ts';
 
 /** Fields in which people write, or their numbers and credentials stand, in bodies of ours and of Meta's. */
-const WRITTEN = new Set([
-  ...['content', 'message', 'text', 'body', 'caption', 'description', 'title', 'snippet'],
-  ...['from', 'wa_id', 'recipient_id', 'phone', 'phones', 'name', 'formatted_name', 'email'],
-  ...['user_token', 'assistant_response', 'user_message'],
-]);
+const WRITTEN = new Set(
+  [
+    ['content', 'message', 'text', 'body', 'caption', 'description', 'title', 'snippet'],
+    ['from', 'wa_id', 'recipient_id', 'phone', 'phones', 'name', 'formatted_name', 'email'],
+    ['user_token', 'assistant_response', 'user_message'],
+  ].flat(),
+);
 /** Below them everything is the caller's own. */
 const OWN = new Set(['state', 'state_patch', 'metadata']);
 

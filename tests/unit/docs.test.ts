@@ -35,8 +35,8 @@ function variablesOfConfig(): Set<string> {
 describe('the documentation', () => {
   it('names only files and folders that exist', async () => {
     const pattern = /(?:^|[\s`(=])((?:api|lib|drizzle|tests|dev|public|docs)\/[\w./-]*[\w/])/gm;
-    // an example of a file to be written
-    const invented = ['lib/agents/opening-hours.ts'];
+    // examples of files to be written
+    const invented = ['lib/agents/opening-hours.ts', 'tests/conformance/mine.test.ts'];
     for (const { file, text } of await documents()) {
       const named = [...text.matchAll(pattern)].flatMap((match) => match[1] ?? []);
       expect(
