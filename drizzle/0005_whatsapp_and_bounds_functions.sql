@@ -133,6 +133,7 @@ DECLARE
   v_sessions int := 0;
   v_doomed int := 0;
   v_emptied int := 0;
+  v_events int := 0;
 BEGIN
   now := baton_now_v1();
   WITH lapsed AS (
@@ -182,8 +183,9 @@ BEGIN
     GET DIAGNOSTICS v_sessions = ROW_COUNT;
     purged_messages := purged_messages + v_doomed + v_emptied;
     DELETE FROM lock_events e WHERE e.id IN (SELECT o.id FROM lock_events o WHERE o.ended_at <= v_old ORDER BY o.ended_at LIMIT p_batch FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS v_events = ROW_COUNT;
   END IF;
-  more := greatest(expired_locks, expired_sessions, purged_messages, v_sessions) >= p_batch;
+  more := greatest(expired_locks, expired_sessions, purged_messages, v_sessions, v_events) >= p_batch;
   RETURN NEXT;
 END $$;
 
@@ -733,8 +735,9 @@ END $$;
 
 --> statement-breakpoint
 -- NEXT: takes the free turns among these devices, at most p_max_turns, if something waits there in the lane or, in
--- the builtin one, a reply is due; first the ones that an earlier try of this very call took. One row per turn; where none was taken, one row with the
--- clock alone.
+-- the builtin one, a reply is due; first the ones that an earlier try of this very call took. All that may have work
+-- are locked, as some turn out to have none: what waited is set aside, or a reply must rest. One row per turn; where
+-- none was taken, one row with the clock alone.
 CREATE OR REPLACE FUNCTION baton_next_v1(
   p_devices uuid[], p_request text, p_lane text, p_max_turns int,
   p_lease_ms int, p_history int, p_max_attempts int, p_resend_ms int
@@ -746,26 +749,26 @@ DECLARE
   v_start timestamptz := baton_now_v1();
   v_devices uuid[];
   v_device uuid;
-  v_found boolean := false;
+  v_taken int := 0;
 BEGIN
-  SELECT array_agg(q.device_id) INTO v_devices FROM (
-    SELECT c.device_id FROM conversation_states c
-    WHERE c.device_id = ANY (p_devices)
-      AND (c.turn_expires_at IS NULL OR c.turn_expires_at <= v_start OR c.turn_owner = p_request)
-      AND (EXISTS (SELECT FROM chat_messages m WHERE m.device_id = c.device_id AND m.lane = p_lane AND m.status = 'waiting')
-        OR p_lane = 'builtin' AND EXISTS (SELECT FROM chat_messages m
-          WHERE m.device_id = c.device_id AND m.status IN ('pending', 'sending', 'unknown') AND (m.claim_expires_at <= v_start OR c.turn_owner = p_request)))
-    ORDER BY coalesce(c.turn_owner = p_request AND c.turn_expires_at > v_start, false) DESC, c.device_id LIMIT p_max_turns) q;
+  SELECT array_agg(c.device_id ORDER BY coalesce(c.turn_owner = p_request AND c.turn_expires_at > v_start, false) DESC, c.device_id)
+  INTO v_devices FROM conversation_states c
+  WHERE c.device_id = ANY (p_devices)
+    AND (c.turn_expires_at IS NULL OR c.turn_expires_at <= v_start OR c.turn_owner = p_request)
+    AND (EXISTS (SELECT FROM chat_messages m WHERE m.device_id = c.device_id AND m.lane = p_lane AND m.status = 'waiting')
+      OR p_lane = 'builtin' AND EXISTS (SELECT FROM chat_messages m
+        WHERE m.device_id = c.device_id AND m.status IN ('pending', 'sending', 'unknown') AND (m.claim_expires_at <= v_start OR c.turn_owner = p_request)));
   PERFORM FROM conversation_states c WHERE c.device_id = ANY (v_devices) ORDER BY c.device_id FOR UPDATE;
   now := baton_now_v1();
   FOREACH v_device IN ARRAY coalesce(v_devices, '{}') LOOP
+    EXIT WHEN v_taken >= p_max_turns;
     turn := baton_take_v1(v_device, p_request, p_lane, p_lease_ms, p_history, p_max_attempts, p_resend_ms, now);
     IF turn IS NOT NULL THEN
-      v_found := true;
+      v_taken := v_taken + 1;
       RETURN NEXT;
     END IF;
   END LOOP;
-  IF NOT v_found THEN
+  IF v_taken = 0 THEN
     turn := NULL;
     RETURN NEXT;
   END IF;
@@ -1267,7 +1270,7 @@ BEGIN
           WITH ORDINALITY AS r (content, metadata, channel, account, session_id, external_id, sent_at, phone, user_id, dial, turn, author, answer_within, ord)
         WHERE r.ord = ANY (v_new)) n
       JOIN conversation_states c ON c.device_id = n.device_id
-      ORDER BY n.key
+      ORDER BY n.key, n.id -- of copies the first
       ON CONFLICT DO NOTHING
       RETURNING id, status)
     SELECT array_agg(stored.id) FILTER (WHERE stored.status = 'noted') INTO v_noted FROM stored;
@@ -1384,7 +1387,8 @@ END $$;
 
 --> statement-breakpoint
 -- Everything the holder of a turn works from: what was handed to it, or which replies it has to send, and what
--- was said before. VOLATILE: it must see what the calling function has just written.
+-- was said before; null where the channel has told of all its replies before its worker did. VOLATILE: it must see
+-- what the calling function has just written.
 CREATE OR REPLACE FUNCTION baton_turn_view_v1(p_device uuid, p_history int, p_now timestamptz) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -1409,6 +1413,9 @@ BEGIN
         SELECT m FROM chat_messages m
         WHERE m.session_id = v_first.session_id AND m.lane = v_first.lane AND m.seq IS NOT NULL ORDER BY m.seq DESC LIMIT p_history) q) h
     WHERE h.bytes <= 4194304;
+  END IF;
+  IF v_first.id IS NULL THEN
+    RETURN NULL;
   END IF;
   RETURN jsonb_build_object(
     'device_id', p_device,

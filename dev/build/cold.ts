@@ -15,6 +15,8 @@ export interface Subject {
 export interface ColdStart {
   name: string;
   import: number;
+  /** The least that an import took: what stays the same on a machine that does other things too. */
+  fastest: number;
   /** Until it has been used as well. */
   ready: number;
 }
@@ -64,6 +66,7 @@ export async function measureColdStarts(
   return times.map(({ name, imports, readies }) => ({
     name,
     import: median(imports),
+    fastest: Math.min(...imports),
     ready: median(readies),
   }));
 }

@@ -9,6 +9,7 @@ DECLARE
   v_sessions int := 0;
   v_doomed int := 0;
   v_emptied int := 0;
+  v_events int := 0;
 BEGIN
   now := baton_now_v1();
   WITH lapsed AS (
@@ -58,7 +59,8 @@ BEGIN
     GET DIAGNOSTICS v_sessions = ROW_COUNT;
     purged_messages := purged_messages + v_doomed + v_emptied;
     DELETE FROM lock_events e WHERE e.id IN (SELECT o.id FROM lock_events o WHERE o.ended_at <= v_old ORDER BY o.ended_at LIMIT p_batch FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS v_events = ROW_COUNT;
   END IF;
-  more := greatest(expired_locks, expired_sessions, purged_messages, v_sessions) >= p_batch;
+  more := greatest(expired_locks, expired_sessions, purged_messages, v_sessions, v_events) >= p_batch;
   RETURN NEXT;
 END $$;

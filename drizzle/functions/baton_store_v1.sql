@@ -46,7 +46,7 @@ BEGIN
           WITH ORDINALITY AS r (content, metadata, channel, account, session_id, external_id, sent_at, phone, user_id, dial, turn, author, answer_within, ord)
         WHERE r.ord = ANY (v_new)) n
       JOIN conversation_states c ON c.device_id = n.device_id
-      ORDER BY n.key
+      ORDER BY n.key, n.id -- of copies the first
       ON CONFLICT DO NOTHING
       RETURNING id, status)
     SELECT array_agg(stored.id) FILTER (WHERE stored.status = 'noted') INTO v_noted FROM stored;

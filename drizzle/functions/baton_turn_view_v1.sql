@@ -1,5 +1,6 @@
 -- Everything the holder of a turn works from: what was handed to it, or which replies it has to send, and what
--- was said before. VOLATILE: it must see what the calling function has just written.
+-- was said before; null where the channel has told of all its replies before its worker did. VOLATILE: it must see
+-- what the calling function has just written.
 CREATE OR REPLACE FUNCTION baton_turn_view_v1(p_device uuid, p_history int, p_now timestamptz) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -24,6 +25,9 @@ BEGIN
         SELECT m FROM chat_messages m
         WHERE m.session_id = v_first.session_id AND m.lane = v_first.lane AND m.seq IS NOT NULL ORDER BY m.seq DESC LIMIT p_history) q) h
     WHERE h.bytes <= 4194304;
+  END IF;
+  IF v_first.id IS NULL THEN
+    RETURN NULL;
   END IF;
   RETURN jsonb_build_object(
     'device_id', p_device,

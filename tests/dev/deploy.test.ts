@@ -80,7 +80,7 @@ test('no function is large or slow to load: at most three times the database dri
     const path = `/${source.slice(0, -'.ts'.length)}`;
     return { name: path, file: handler, use: askFunction(path) };
   });
-  const [yardstick, ...measured] = await measureColdStarts([driver, ...subjects], 3);
+  const [yardstick, ...measured] = await measureColdStarts([driver, ...subjects], 5);
   const size = (file: string) => statSync(file).size;
   for (const { source, names } of deployment.functions) {
     const bytes = names.map((name) =>
@@ -88,8 +88,8 @@ test('no function is large or slow to load: at most three times the database dri
     );
     const kilobytes = Math.round(bytes.reduce((all, each) => all + each, 0) / 1_000);
     const path = `/${source.slice(0, -'.ts'.length)}`;
-    const cold = measured.find(({ name }) => name === path)?.import ?? NaN;
-    const times = cold / (yardstick?.import ?? NaN);
+    const cold = measured.find(({ name }) => name === path)?.fastest ?? NaN;
+    const times = cold / (yardstick?.fastest ?? NaN);
     console.log(
       `${path}: ${names.length} files, ${kilobytes} KB, loads in ${times.toFixed(2)} times the driver`,
     );
