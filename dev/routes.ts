@@ -4,6 +4,7 @@ import { detectBuilders } from '@vercel/fs-detectors';
 import { appendRoutesToPhase, getTransformedRoutes, mergeRoutes } from '@vercel/routing-utils';
 import type { Route } from '@vercel/routing-utils';
 import { z } from 'zod';
+import { parseJson } from '../lib/json.ts';
 import { createMatcher } from './match.ts';
 import type { Outputs, Router, Target } from './match.ts';
 import { StartupError } from './startup-error.ts';
@@ -71,7 +72,7 @@ export async function createRouter(
 function readSettings(file: string): Settings {
   if (!existsSync(file)) return {};
   try {
-    return settingsSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+    return settingsSchema.parse(parseJson(readFileSync(file, 'utf8')));
   } catch (error) {
     const reason = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
     throw new StartupError(`vercel.json: ${reason}`);

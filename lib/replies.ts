@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { assertStorable, isJsonObject, type JsonObject, storableText } from './json.ts';
+import { assertStorable, isJsonObject, type JsonObject, parseJson, storableText } from './json.ts';
 import type { Message, Reply } from './storage/storage.ts';
 
 // What an agent can say beside plain text, the same for every channel. A reply's text is the message's content; the
@@ -141,7 +141,7 @@ export function toReply(
   const { text: content = '', ...rest } = { text: undefined, ...parsed.data };
   const isPlain = rest.kind === 'text' && rest.quote === undefined;
   // as JSON says it: a key that is undefined is not mentioned
-  const reply = JSON.parse(JSON.stringify(rest)) as JsonObject;
+  const reply = parseJson(JSON.stringify(rest)) as JsonObject;
   const document = isPlain ? metadata : { ...metadata, reply };
   assertStorable(document, 'metadata');
   return { content, metadata: document, agent };

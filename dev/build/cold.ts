@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { pathToFileURL } from 'node:url';
+import { parseJson } from '../../lib/json.ts';
 
 /** What is loaded in a fresh process: a module, and what to do with it until it could answer. */
 export interface Subject {
@@ -90,7 +91,7 @@ async function measureOnce({ name, file, use }: Subject): Promise<number[]> {
   await closed;
   if (child.exitCode !== 0) throw new Error(`${name} does not load: ${err}`);
   // the last line: a function may log
-  return JSON.parse(out.trim().split('\n').at(-1) ?? '') as number[];
+  return parseJson(out.trim().split('\n').at(-1) ?? '') as number[];
 }
 
 function median(numbers: readonly number[]): number {

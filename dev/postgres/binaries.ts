@@ -2,6 +2,7 @@ import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { z } from 'zod';
+import { parseJson } from '../../lib/json.ts';
 import { StartupError } from '../startup-error.ts';
 
 /** Absolute paths of the programs that make a cluster and serve it. */
@@ -45,7 +46,7 @@ function packageRoot(name: string): string | undefined {
 function makeSymlinks(root: string): void {
   const list = join(root, 'native', 'pg-symlinks.json');
   if (!existsSync(list)) return;
-  for (const { source, target } of symlinkList.parse(JSON.parse(readFileSync(list, 'utf8')))) {
+  for (const { source, target } of symlinkList.parse(parseJson(readFileSync(list, 'utf8')))) {
     const link = join(root, target);
     if (!existsSync(link)) linkOnce(relative(dirname(link), join(root, source)), link);
   }

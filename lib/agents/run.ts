@@ -1,5 +1,5 @@
 import { type Channel, MediaError } from '../channels/channel.ts';
-import { assertStorable, type JsonObject, type JsonValue } from '../json.ts';
+import { assertStorable, type JsonObject, type JsonValue, parseJson } from '../json.ts';
 import { log } from '../log.ts';
 import { diffPatch, mergePatch } from '../merge-patch.ts';
 import { InvalidReply, toReply } from '../replies.ts';
@@ -191,7 +191,7 @@ function openTurn(draft: Draft, agent: Agent, registry: Registry, signal: AbortS
       mustBeOpen();
       if (patch !== null) assertStorable(patch as JsonObject, 'state');
       // as JSON says it: a key that is undefined is not mentioned
-      const said = JSON.parse(JSON.stringify(patch)) as JsonValue;
+      const said = parseJson(JSON.stringify(patch)) as JsonValue;
       const part =
         said === null ? null : mergePatch(stored().fits ? partOf(draft, agent) : {}, said);
       if (part !== null) assertStorable(part, 'state');

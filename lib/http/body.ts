@@ -1,5 +1,5 @@
 import { BatonError, type FieldError } from '../errors.ts';
-import { isJsonObject, type JsonObject } from '../json.ts';
+import { isJsonObject, type JsonObject, parseJson } from '../json.ts';
 
 /** Bytes a body may have: an ordinary one, and a webhook's (Meta sends up to 3 MB). */
 export const BODY_LIMIT = 1_048_576;
@@ -75,7 +75,7 @@ export function requireType(request: Request, type: string): void {
 export function parseObject(bytes: Uint8Array): JsonObject {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
     throw new BatonError('invalid_json', 'The body is not JSON in UTF-8');
   }

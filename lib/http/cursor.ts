@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { BatonError } from '../errors.ts';
+import { parseJson } from '../json.ts';
 import type { FoundPlace, ListPlace } from '../storage/storage.ts';
 
 // Places in a list, as callers hand them back: opaque to them, and checked like everything else they send.
@@ -22,7 +23,7 @@ function decode<Schema extends z.ZodMiniType>(
 ): z.output<Schema> {
   let place: unknown;
   try {
-    place = JSON.parse(Buffer.from(cursor, 'base64url').toString());
+    place = parseJson(Buffer.from(cursor, 'base64url').toString());
   } catch {
     place = null;
   }

@@ -207,6 +207,17 @@ export const stateCases = {
       expect(Object.keys((await h.storage.getState(device)).state)).toEqual(['other', 'third']);
     }),
 
+  'gives back every key as it was, whatever keys other documents have in its place': async (h) => {
+    // V8 reads " as \\ where it has seen a document with that key there (lib/json.ts)
+    await h.storage.putState(newDevice(), { '': 1, '\\': 2 }, none);
+    const device = newDevice();
+    const state = { '': 1, '"': 2 };
+    expect(await h.storage.putState(device, state, none)).toMatchObject({ state });
+    expect((await h.storage.getState(device)).state).toEqual(state);
+    await h.storage.putState(newDevice(), { '': 1, '\\': 2 }, none);
+    expect((await h.storage.getState(device)).state).toEqual(state);
+  },
+
   'merges a patch of five thousand keys into five thousand in one go': async (h) => {
     const device = newDevice();
     const keys = (prefix: string) =>

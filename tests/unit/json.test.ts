@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BatonError } from '../../lib/errors.ts';
 import {
@@ -5,6 +6,7 @@ import {
   isJsonObject,
   type JsonObject,
   type JsonValue,
+  parseJson,
   storableText,
 } from '../../lib/json.ts';
 
@@ -133,5 +135,65 @@ describe('isJsonObject', () => {
     [1, false],
   ])('%j: %s', (value, expected) => {
     expect(isJsonObject(value)).toBe(expected);
+  });
+});
+
+describe('parseJson', () => {
+  it.each([
+    ['\\', '"'],
+    ['\\', '\n'],
+    ['\\', '\b'],
+    ['b\\', 'b"'],
+    ['\\n', '\nb'],
+    ['a\\u', 'a\u0001b'],
+  ])('reads a key as it is after another, %j, stood in its place: %j', (other, key) => {
+    parseJson(JSON.stringify({ place: 1, [other]: 2, inside: { [other]: 1 } }));
+    const document = { place: 1, [key]: 2, inside: { [key]: 1 } };
+    expect(parseJson(JSON.stringify(document))).toStrictEqual(document);
+    expect(parseJson(JSON.stringify(document, null, 2))).toStrictEqual(document);
+  });
+
+  it('reads any document as it was written', () => {
+    const sign = fc.constantFrom(
+      '\\',
+      '"',
+      '\n',
+      '\u2028',
+      '{',
+      '}',
+      ':',
+      'a',
+      'of',
+      '__proto__',
+      'é',
+      '\u0000',
+    );
+    const text = fc.string({ unit: sign, maxLength: 3 });
+    const { document } = fc.letrec<{ document: unknown }>((tie) => ({
+      document: fc.oneof(
+        { maxDepth: 4 },
+        text,
+        fc.constantFrom(0, -0.5, 1e300, true, false, null),
+        fc.array(tie('document'), { maxLength: 3 }),
+        fc.dictionary(text, tie('document'), { maxKeys: 4 }),
+      ),
+    }));
+    fc.assert(
+      fc.property(document, (one) => {
+        const written = JSON.stringify(one);
+        expect(JSON.stringify(parseJson(written))).toBe(written);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it('refuses what is not JSON, whatever its keys', () => {
+    for (const text of ['', '{"a\\"":}', '{"\\n":1', '{"\\x":1}', '["\\n":1]'])
+      expect(() => parseJson(text)).toThrow(SyntaxError);
+  });
+
+  it('reads what is nested deeper than it can look into', () => {
+    const deep = `${'{"\\n":['.repeat(50_000)}${']}'.repeat(50_000)}`;
+    expect(parseJson(deep)).toBeTypeOf('object');
   });
 });

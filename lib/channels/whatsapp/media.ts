@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { Config } from '../../config.ts';
+import { parseJson } from '../../json.ts';
 import { type Channel, type Media, MediaError } from '../channel.ts';
 import { whatsAppMetadata } from './metadata.ts';
 
@@ -55,7 +56,7 @@ export function createMediaFetcher(config: Config['whatsapp']): NonNullable<Chan
 
 async function fetchMedia(from: string, call: Call, maxBytes: number): Promise<Media> {
   const answer = new TextDecoder().decode(await readUpTo(MAX_TOLD, await get(from, call)));
-  const place = told.safeParse(JSON.parse(answer)).data;
+  const place = told.safeParse(parseJson(answer)).data;
   if (place === undefined) throw new MediaError('unreachable');
   if (Number(place.file_size ?? 0) > maxBytes) throw new MediaError('too_large');
   const file = await get(place.url, call);

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { parseJson } from '../../json.ts';
 import type { Delivery, OutgoingReply } from '../../storage/storage.ts';
 import { afterRefusal, type Refusal } from './errors.ts';
 
@@ -39,7 +40,7 @@ export function ofAnswer(
   maxAttempts: number,
 ): Outcome {
   const { id } = reply;
-  const answer = parseJson(text);
+  const answer = jsonOrNull(text);
   if (status >= 200 && status < 300) {
     const externalId = sent.safeParse(answer).data?.messages[0]?.id;
     const delivery: Delivery =
@@ -107,9 +108,9 @@ function parseRetryAfter(value: string | null): number {
   return Number.isFinite(ms) ? Math.min(Math.max(Math.ceil(ms), 0), LONGEST_WAIT) : 0;
 }
 
-function parseJson(text: string): unknown {
+function jsonOrNull(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return null;
   }

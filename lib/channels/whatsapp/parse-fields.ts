@@ -1,4 +1,10 @@
-import { isJsonObject, type JsonObject, type JsonValue, storableText } from '../../json.ts';
+import {
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  parseJson,
+  storableText,
+} from '../../json.ts';
 
 // One field at a time, out of a body of which nothing is known. What is not there, or is not what it should be, is null.
 
@@ -57,7 +63,7 @@ export function errorCodes(value: JsonValue | undefined): number[] {
 export function document(text: string): JsonObject | null {
   if (text.length > MAX_DOCUMENT) return null;
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = parseJson(text);
     return isJsonObject(value) ? (storable(value, MAX_DEPTH) as JsonObject) : null;
   } catch {
     return null;

@@ -6,6 +6,9 @@ import type { Guard, TurnTerms } from '../storage.ts';
 /** Drizzle over whichever driver. */
 export type Database = PgDatabase<PgQueryResultHKT>;
 
+/** Its type's number in every PostgreSQL: what a driver's parsers are known by. */
+export const JSONB = 3802;
+
 /** A subselect, so that the clock is read once per statement and not once per mention. */
 export const clock = sql`(select baton_now_v1() as now) clock`;
 export const clockNow = sql<string>`clock.now`;

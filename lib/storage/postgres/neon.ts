@@ -1,7 +1,9 @@
-import { neon, neonConfig } from '@neondatabase/serverless';
+import { neon, neonConfig, types } from '@neondatabase/serverless';
 import { drizzle } from 'drizzle-orm/neon-http';
+import { parseJson } from '../../json.ts';
 import type { StorageLimits } from '../limits.ts';
 import type { Storage } from '../storage.ts';
+import { JSONB } from './database.ts';
 import { createPostgresStorage } from './postgres-storage.ts';
 
 /** Milliseconds a statement may take, connecting included; the driver itself would wait for ever. */
@@ -14,6 +16,7 @@ export function openNeon(
 ): { storage: Storage; close: () => Promise<void> } {
   neonConfig.fetchFunction = (input: string, init: RequestInit) =>
     fetch(input, { ...init, signal: AbortSignal.timeout(TIMEOUT) });
+  types.setTypeParser(JSONB, parseJson);
   const storage = createPostgresStorage(drizzle(neon(url)), limits);
   return { storage, close: () => Promise.resolve() };
 }

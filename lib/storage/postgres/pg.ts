@@ -1,8 +1,10 @@
 import { attachDatabasePool } from '@vercel/functions/db-connections';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
+import { parseJson } from '../../json.ts';
 import type { StorageLimits } from '../limits.ts';
 import type { Storage } from '../storage.ts';
+import { JSONB } from './database.ts';
 import { createPostgresStorage } from './postgres-storage.ts';
 
 /** Milliseconds a caller waits for a connection, and for a statement on it, before the database counts as away. */
@@ -24,6 +26,7 @@ export function openPg(
     allowExitOnIdle: true,
     application_name: 'baton',
   });
+  pg.types.setTypeParser(JSONB, parseJson);
   // an idle connection that the server ended; the pool drops it, the next statement opens another
   pool.on('error', () => {});
   // on the platform an instance must not be frozen with connections open; elsewhere it does nothing
