@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
+const played = 'tests/faults/scenarios.test.ts';
 const withServer = ['conformance', 'api', 'faults', 'dev', 'model', 'histories'];
 
 export default defineConfig({
@@ -16,6 +17,7 @@ export default defineConfig({
         test: {
           name: 'server',
           include: withServer.map((folder) => `tests/${folder}/**/*.test.ts`),
+          exclude: [played],
           globalSetup: 'tests/support/global-setup.ts',
         },
       },
@@ -45,6 +47,15 @@ export default defineConfig({
           ],
           globalSetup: ['tests/support/global-setup.ts', 'tests/support/deployed-setup.ts'],
           env: { TEST_DRIVER: 'neon-http', TEST_DEPLOYED: 'true' },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // when all else is done and the machine is quiet, for it measures how soon something happens
+          name: 'faults',
+          include: [played],
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -2,6 +2,7 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { findFaketime } from './instances.ts';
 import { scenarios } from './scenarios.ts';
+import { columns, heading, isKept, NOT_MOVED, row } from './table.ts';
 import { type Figure, play, type Scenario, type Server, startServer } from './world.ts';
 
 const usage = `Usage: npm run test:faults [-- OPTIONS]
@@ -23,50 +24,6 @@ function showProgress(text: string): void {
   if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${text}`);
 }
 
-const columns = (cells: readonly string[]): string =>
-  [
-    (cells[0] ?? '').padEnd(6),
-    (cells[1] ?? '').padEnd(62),
-    (cells[2] ?? '').padStart(7),
-    (cells[3] ?? '').padStart(9),
-    (cells[4] ?? '').padStart(11),
-    (cells[5] ?? '').padStart(8),
-    (cells[6] ?? '').padStart(11),
-  ].join(' ');
-
-const isKept = ({ n, found, atMost }: Figure): boolean => n > 0 && found <= atMost;
-
-function row(figure: Figure, seconds: number, seed: number): string {
-  const unit = figure.unit === undefined ? '' : ' ms';
-  const found = `${Math.round(figure.found)}${unit}`;
-  const limit = figure.atMost === 0 ? '0' : `≤ ${figure.atMost}${unit}`;
-  const kept = isKept(figure) ? 'ok' : 'BROKEN';
-  return columns([
-    kept,
-    figure.what,
-    String(figure.n),
-    found,
-    limit,
-    `${seconds.toFixed(1)} s`,
-    String(seed),
-  ]);
-}
-
-/** What hangs has broken a promise too; what it leaves behind ends with the process. */
-async function inTime<T>(work: Promise<T>, full: boolean): Promise<T> {
-  const minutes = full ? 30 : 3;
-  const timer = Promise.withResolvers<never>();
-  const late = setTimeout(
-    () => timer.reject(new Error(`not over after ${minutes} minutes`)),
-    minutes * 60_000,
-  );
-  try {
-    return await Promise.race([work, timer.promise]);
-  } finally {
-    clearTimeout(late);
-  }
-}
-
 async function playOne(
   scenario: Scenario,
   server: Server,
@@ -78,7 +35,7 @@ async function playOne(
   showProgress(scenario.name);
   let figures: Figure[];
   try {
-    figures = await inTime(play(scenario, { server, seed, full, progress }), full);
+    figures = await play(scenario, { server, seed, full, progress });
   } catch (error) {
     showProgress('');
     console.log(columns(['BROKEN', `${scenario.name}: it could not be played`]));
@@ -116,12 +73,8 @@ async function main(): Promise<void> {
     console.log(
       `${cpus().length} cores, node ${process.version}, ${values.full ? 'full' : 'small'} size`,
     );
-    if (findFaketime() === null) {
-      console.log(
-        'libfaketime is not installed: the clocks of the instances are not moved (Debian: apt-get install libfaketime)',
-      );
-    }
-    console.log(columns(['', 'what was looked for', 'of', 'found', 'must be', 'time', 'seed']));
+    if (findFaketime() === null) console.log(NOT_MOVED);
+    console.log(heading);
     for (const scenario of wanted) {
       if (!(await playOne(scenario, server, seed, values.full))) broken++;
     }

@@ -3,19 +3,23 @@ import { bodyOf } from '../support/whatsapp.ts';
 import { call, clean, type Heard, post, say } from './client.ts';
 import type { Database } from './world.ts';
 
+export const newDevice = (): string => randomUUID();
+
 /** A call of a route on a device of its own, and what there may be of it afterwards. */
 export interface Route {
   name: string;
   /** Statements that one undisturbed call takes. */
   statements: number;
   /** Makes ready what the call is about; `url` is an instance that nothing disturbs. */
-  prepare?(url: string, device: string): Promise<string>;
+  prepare?(url: string, device: string, database: Database): Promise<string>;
   /** @param prepared what `prepare` gave */
   call(url: string, device: string, prepared: string): Promise<Heard>;
   /** SQL over $1, the device, and $2, what was prepared: how often the call was done more than once. */
   surplus?: string;
   /** A repetition by the caller is another wish. */
   once?: true;
+  /** Statuses beside 2xx that say an earlier try of the same call did it; left out: 409 and 412. */
+  alreadyDone?: readonly number[];
 }
 
 const onDevice =
@@ -43,6 +47,25 @@ const turn =
 
 const beginSession = async (url: string, device: string): Promise<string> =>
   String((await call(url, 'POST', '/api/chat/sessions', { device })).json['session_id']);
+
+/** A message that was set aside, as its last failed turn leaves it. */
+const setAside: NonNullable<Route['prepare']> = async (url, device, { sql }) => {
+  const session = await beginSession(url, device);
+  await sql(
+    `INSERT INTO chat_messages (device_id, session_id, role, content, channel, account, lane, status, attempts, error, sent_at, created_at)
+     SELECT $1::uuid, $2::uuid, 'user', 'hello', 'web', $1::uuid::text, 'builtin', 'failed', 5, 'Error', t, t FROM baton_now_v1() t`,
+    [device, session],
+  );
+  return session;
+};
+
+const onSession =
+  (method: string, body?: object): Route['call'] =>
+  (url, device, session) =>
+    call(url, method, `/api/chat/sessions/${session}`, {
+      device,
+      ...(body !== undefined && { body }),
+    });
 
 const rowsOf = (role: string) =>
   `(SELECT count(*) FROM chat_messages WHERE device_id = $1 AND role = '${role}')`;
@@ -123,8 +146,9 @@ export const writing: readonly Route[] = [
   {
     name: 'POST /api/turn?failed=true',
     statements: 1,
+    prepare: setAside,
     call: onDevice('POST', '/api/turn?failed=true'),
-    surplus: rowsOf('user'),
+    surplus: oneOfEach,
   },
   {
     name: 'POST /api/webhooks/web',
@@ -163,15 +187,42 @@ export const writing: readonly Route[] = [
     surplus: oneOfEach,
   },
   {
-    name: 'PATCH /api/chat/sessions/{id}',
+    name: 'PATCH /api/chat/sessions/{id}, metadata',
     statements: 1,
     prepare: beginSession,
-    call: (url, device, session) =>
-      call(url, 'PATCH', `/api/chat/sessions/${session}`, { device, body: { complete: true } }),
+    call: onSession('PATCH', { metadata: { a: 1 } }),
+    surplus: `(SELECT count(*) FROM chat_sessions WHERE session_id = $2::uuid AND metadata <> '{"a": 1}')`,
+  },
+  {
+    name: 'PATCH /api/chat/sessions/{id}, complete',
+    statements: 1,
+    prepare: beginSession,
+    call: onSession('PATCH', { complete: true }),
     surplus: `(SELECT count(*) FROM chat_sessions WHERE session_id = $2::uuid AND NOT complete)`,
+  },
+  {
+    name: 'DELETE /api/chat/sessions/{id}',
+    statements: 1,
+    prepare: beginSession,
+    call: onSession('DELETE'),
+    surplus: `(SELECT count(*) FROM chat_sessions WHERE session_id = $2::uuid)`,
+    alreadyDone: [404],
+  },
+  {
+    name: 'POST /api/device',
+    statements: 1,
+    // registering is limited per address
+    call: (url, device) =>
+      call(url, 'POST', '/api/device', { device, headers: { 'x-real-ip': device } }),
+    surplus: `(SELECT count(*) - 1 FROM conversation_states WHERE device_id = $1)`,
   },
   { name: 'GET /api/cron/cleanup', statements: 1, call: clean },
 ];
+
+const readSession =
+  (below = ''): Route['call'] =>
+  (url, device) =>
+    call(url, 'GET', `/api/chat/sessions/${newDevice()}${below}`, { device });
 
 /** Every route that reads. */
 export const reading: readonly Route[] = [
@@ -183,6 +234,9 @@ export const reading: readonly Route[] = [
     call: onDevice('GET', '/api/turn?failed=true'),
   },
   { name: 'GET /api/chat/sessions', statements: 1, call: onDevice('GET', '/api/chat/sessions') },
+  { name: 'GET /api/chat/sessions/{id}', statements: 1, call: readSession() },
+  { name: 'GET /api/chat/sessions/{id}/history', statements: 1, call: readSession('/history') },
+  { name: 'GET /api/device', statements: 1, call: onDevice('GET', '/api/device') },
   { name: 'GET /api/health', statements: 1, call: onDevice('GET', '/api/health') },
 ];
 
@@ -197,5 +251,3 @@ export async function surplusOf(
   const [row] = await sql<{ n: number }>(text, [device, prepared]);
   return Math.abs(row?.n ?? 1);
 }
-
-export const newDevice = (): string => randomUUID();

@@ -92,8 +92,26 @@ export interface Terms {
   progress(done: number, of: number): void;
 }
 
-/** Plays a scenario in a world of its own. */
-export async function play(scenario: Scenario, terms: Terms): Promise<Figure[]> {
+/** What hangs has broken a promise too; what it leaves behind ends with the process. */
+async function inTime<T>(work: Promise<T>, full: boolean): Promise<T> {
+  const minutes = full ? 30 : 3;
+  const timer = Promise.withResolvers<never>();
+  const late = setTimeout(
+    () => timer.reject(new Error(`not over after ${minutes} minutes`)),
+    minutes * 60_000,
+  );
+  try {
+    return await Promise.race([work, timer.promise]);
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+/** Plays a scenario in a world of its own, in half an hour at most, in three minutes if it is a small one. */
+export const play = (scenario: Scenario, terms: Terms): Promise<Figure[]> =>
+  inTime(playOut(scenario, terms), terms.full);
+
+async function playOut(scenario: Scenario, terms: Terms): Promise<Figure[]> {
   await using opened = new AsyncDisposableStack();
   const own: World['own'] = async (thing) => {
     const opening = await thing;

@@ -18,13 +18,14 @@ interface Stage {
 }
 
 /** The caller has its answer: done, or refused because an earlier try did it. */
-const isAnswered = (heard: Heard): boolean => isSuccess(heard) || [409, 412].includes(heard.status);
+const isAnswered = ({ alreadyDone = [409, 412] }: Route, heard: Heard): boolean =>
+  isSuccess(heard) || alreadyDone.includes(heard.status);
 
 /** Loses the answer to one of a call's statements, once or twice, while the caller repeats the call. */
 async function lose(world: World, route: Route, stage: Stage): Promise<number> {
   const { database, losing, instance, sound } = stage;
   const device = newDevice();
-  const prepared = (await route.prepare?.(sound.url, device)) ?? '';
+  const prepared = (await route.prepare?.(sound.url, device, database)) ?? '';
   // the deployment repeats a statement by itself once; two lost answers reach the caller
   losing.lose(
     world.random.int(route.statements),
@@ -32,7 +33,7 @@ async function lose(world: World, route: Route, stage: Stage): Promise<number> {
   );
   let answered = false;
   for (let tries = 0; tries < 5 && !answered; tries++)
-    answered = isAnswered(await route.call(instance.url, device, prepared));
+    answered = isAnswered(route, await route.call(instance.url, device, prepared));
   await comesTrue(async () => {
     const rows = await database.sql<{ device: string }>(
       `SELECT device_id AS device FROM chat_messages WHERE lane = 'builtin' AND status IN ('waiting', 'sending')`,
