@@ -142,6 +142,7 @@ export default defineConfig({
         'dev/demo.ts',
         'dev/build.ts',
         'dev/doctor.ts',
+        'dev/connect.ts',
         '*.config.ts',
         'drizzle/**',
       ],

@@ -122,70 +122,113 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
--- CLEAN-UP, one batch of each kind: lapsed locks, ended sessions, messages past retention, of sessions that are over. Rows are found by
--- index, passed by when somebody holds them, and looked at again under their lock; two may run at once.
+-- Identities that nobody has looked at since p_old, a batch of them: forgotten where nothing is kept of their device but its
+-- fences, else noted as needed, so that each is looked at once in a retention. Gives how many were looked at.
+-- Their rows are held before the devices', as everywhere. An ACCEPT that found one here waits for its device, finds that it is
+-- gone, and begins anew.
+CREATE OR REPLACE FUNCTION baton_clean_identities_v1(p_batch int, p_old timestamptz, p_now timestamptz) RETURNS int
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  i channel_identities;
+  v_looked int := 0;
+BEGIN
+  FOR i IN SELECT * FROM channel_identities o WHERE o.checked_at <= p_old ORDER BY o.checked_at LIMIT p_batch FOR UPDATE SKIP LOCKED LOOP
+    v_looked := v_looked + 1;
+    PERFORM FROM conversation_states c
+    WHERE c.device_id = i.device_id AND c.state IS NULL AND c.active_agent IS NULL AND c.session_id IS NULL FOR UPDATE SKIP LOCKED;
+    IF FOUND AND NOT EXISTS (SELECT FROM chat_messages m WHERE m.device_id = i.device_id)
+      AND NOT EXISTS (SELECT FROM chat_sessions s WHERE s.device_id = i.device_id)
+      AND NOT EXISTS (SELECT FROM lock_events e WHERE e.device_id = i.device_id)
+    THEN
+      DELETE FROM channel_identities o WHERE (o.channel, o.account, o.kind, o.value) = (i.channel, i.account, i.kind, i.value);
+    ELSE
+      UPDATE channel_identities o SET checked_at = p_now WHERE (o.channel, o.account, o.kind, o.value) = (i.channel, i.account, i.kind, i.value);
+    END IF;
+  END LOOP;
+  RETURN v_looked;
+END $$;
+
+--> statement-breakpoint
+-- CLEAN-UP, one batch of each kind: lapsed locks, ended sessions, keys that nobody will send again; and past retention the
+-- messages of sessions that are over, then the sessions, the timeline, and identities of whose device nothing is left. Rows are
+-- found by index, passed by when somebody holds them, and looked at again under their lock; two may run at once.
+-- Sorting is off so that each list is read from its index, and only as far as a batch goes; what is found is then written by
+-- its keys, because a join that was planned while the tables were empty reads all of them later.
 CREATE OR REPLACE FUNCTION baton_clean_v1(p_batch int, p_retention_days int)
 RETURNS TABLE (now timestamptz, expired_locks int, expired_sessions int, purged_messages int, more boolean)
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET enable_sort = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
   v_old timestamptz;
   v_keep timestamptz;
-  v_sessions int := 0;
-  v_doomed int := 0;
-  v_emptied int := 0;
+  v_devices uuid[];
+  v_over uuid[] := '{}';
+  v_ids bigint[];
   v_events int := 0;
+  v_identities int := 0;
+  v_count int;
 BEGIN
   now := baton_now_v1();
-  WITH lapsed AS (
-    SELECT c.device_id FROM conversation_states c
-    WHERE c.active_agent IS NOT NULL AND c.lock_expires_at <= now
-    ORDER BY c.lock_expires_at LIMIT p_batch FOR UPDATE SKIP LOCKED)
+  SELECT array_agg(q.device_id) INTO v_devices FROM (
+    SELECT c.device_id FROM conversation_states c WHERE c.active_agent IS NOT NULL AND c.lock_expires_at <= now
+    ORDER BY c.lock_expires_at LIMIT p_batch FOR UPDATE SKIP LOCKED) q;
   UPDATE conversation_states c SET active_agent = NULL, locked_at = NULL, lock_expires_at = NULL,
     updated_at = now -- the version stays: nobody moved this lock, it had ended before
-  FROM lapsed WHERE c.device_id = lapsed.device_id AND c.lock_expires_at <= now;
+  WHERE c.device_id = ANY (v_devices);
   GET DIAGNOSTICS expired_locks = ROW_COUNT;
 
-  WITH ended AS (
-    SELECT c.device_id FROM conversation_states c
-    WHERE c.session_id IS NOT NULL AND c.session_expires_at <= now
-    ORDER BY c.session_expires_at LIMIT p_batch FOR UPDATE SKIP LOCKED)
-  UPDATE conversation_states c SET session_id = NULL, session_expires_at = NULL, updated_at = now
-  FROM ended WHERE c.device_id = ended.device_id AND c.session_expires_at <= now;
+  SELECT array_agg(q.device_id) INTO v_devices FROM (
+    SELECT c.device_id FROM conversation_states c WHERE c.session_id IS NOT NULL AND c.session_expires_at <= now
+    ORDER BY c.session_expires_at LIMIT p_batch FOR UPDATE SKIP LOCKED) q;
+  UPDATE conversation_states c SET session_id = NULL, session_expires_at = NULL, updated_at = now WHERE c.device_id = ANY (v_devices);
   GET DIAGNOSTICS expired_sessions = ROW_COUNT;
 
   v_keep := now - interval '8 days'; -- a provider retries for seven: until then the key must stay to be known again
-  WITH known AS (
+  SELECT array_agg(q.id) INTO v_ids FROM (
     SELECT m.id FROM chat_messages m WHERE m.status = 'erased' AND m.created_at <= v_keep
-    ORDER BY m.created_at LIMIT p_batch FOR UPDATE SKIP LOCKED)
-  DELETE FROM chat_messages m USING known WHERE m.id = known.id;
+    ORDER BY m.created_at LIMIT p_batch FOR UPDATE SKIP LOCKED) q;
+  DELETE FROM chat_messages m WHERE m.id = ANY (v_ids);
   GET DIAGNOSTICS purged_messages = ROW_COUNT;
   IF p_retention_days > 0 THEN
     v_old := now - p_retention_days * interval '1 day';
-    WITH doomed AS (
-      SELECT m.id FROM chat_sessions c JOIN chat_messages m ON m.session_id = c.session_id
-      WHERE c.last_activity <= v_old AND c.expires_at <= now AND m.status NOT IN ('waiting', 'pending', 'sending', 'unknown')
-        AND (m.created_at <= v_keep OR m.dedupe_key IS NULL)
-      ORDER BY c.last_activity LIMIT p_batch FOR UPDATE OF m SKIP LOCKED)
-    DELETE FROM chat_messages m USING doomed WHERE m.id = doomed.id;
-    GET DIAGNOSTICS v_doomed = ROW_COUNT;
-    WITH young AS (
-      SELECT m.id FROM chat_sessions c JOIN chat_messages m ON m.session_id = c.session_id
-      WHERE c.last_activity <= v_old AND c.expires_at <= now AND m.status NOT IN ('waiting', 'erased') AND m.dedupe_key IS NOT NULL AND m.created_at > v_keep
-      ORDER BY c.last_activity LIMIT p_batch FOR UPDATE OF m SKIP LOCKED)
-    UPDATE chat_messages m SET content = '', metadata = '{}', address = NULL, status = 'erased', seq = NULL, external_id = NULL
-    FROM young WHERE m.id = young.id;
-    GET DIAGNOSTICS v_emptied = ROW_COUNT;
-    WITH empty AS (
+    -- sessions of which something can go: not those of which only unanswered or unsent messages are left
+    SELECT coalesce(array_agg(q.session_id), '{}') INTO v_over FROM (
       SELECT c.session_id FROM chat_sessions c
-      WHERE c.last_activity <= v_old AND c.expires_at <= now AND NOT EXISTS (SELECT FROM chat_messages m WHERE m.session_id = c.session_id)
-      ORDER BY c.last_activity LIMIT p_batch FOR UPDATE SKIP LOCKED)
-    DELETE FROM chat_sessions c USING empty WHERE c.session_id = empty.session_id AND c.last_activity <= v_old;
-    GET DIAGNOSTICS v_sessions = ROW_COUNT;
-    purged_messages := purged_messages + v_doomed + v_emptied;
-    DELETE FROM lock_events e WHERE e.id IN (SELECT o.id FROM lock_events o WHERE o.ended_at <= v_old ORDER BY o.ended_at LIMIT p_batch FOR UPDATE SKIP LOCKED);
+      WHERE c.last_activity <= v_old AND c.expires_at <= now
+        AND coalesce(
+          (SELECT true FROM chat_messages m
+           WHERE m.session_id = c.session_id AND m.status NOT IN ('waiting', 'pending', 'sending', 'unknown', 'erased') LIMIT 1),
+          (SELECT false FROM chat_messages m
+           WHERE m.session_id = c.session_id AND m.status IN ('waiting', 'pending', 'sending', 'unknown') LIMIT 1), true)
+      ORDER BY c.last_activity LIMIT p_batch FOR UPDATE SKIP LOCKED) q;
+    SELECT array_agg(q.id) INTO v_ids FROM (
+      SELECT m.id FROM chat_messages m
+      WHERE m.session_id = ANY (v_over) AND m.status NOT IN ('waiting', 'pending', 'sending', 'unknown')
+        AND (m.created_at <= v_keep OR m.dedupe_key IS NULL)
+      LIMIT p_batch FOR UPDATE SKIP LOCKED) q;
+    DELETE FROM chat_messages m WHERE m.id = ANY (v_ids);
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    purged_messages := purged_messages + v_count;
+    SELECT array_agg(q.id) INTO v_ids FROM (
+      SELECT m.id FROM chat_messages m
+      WHERE m.session_id = ANY (v_over) AND m.status NOT IN ('waiting', 'pending', 'sending', 'unknown', 'erased')
+        AND m.created_at > v_keep AND m.dedupe_key IS NOT NULL
+      LIMIT p_batch FOR UPDATE SKIP LOCKED) q;
+    UPDATE chat_messages m SET content = '', metadata = '{}', address = NULL, status = 'erased', seq = NULL, external_id = NULL
+    WHERE m.id = ANY (v_ids);
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    purged_messages := purged_messages + v_count;
+    -- keys may outlive their session
+    DELETE FROM chat_sessions c
+    WHERE c.session_id = ANY (v_over) AND NOT EXISTS (SELECT FROM chat_messages m WHERE m.session_id = c.session_id AND m.status <> 'erased');
+    SELECT array_agg(q.id) INTO v_ids FROM (
+      SELECT e.id FROM lock_events e WHERE e.ended_at <= v_old ORDER BY e.ended_at LIMIT p_batch FOR UPDATE SKIP LOCKED) q;
+    DELETE FROM lock_events e WHERE e.id = ANY (v_ids);
     GET DIAGNOSTICS v_events = ROW_COUNT;
+    v_identities := baton_clean_identities_v1(p_batch, v_old, now);
   END IF;
-  more := greatest(expired_locks, expired_sessions, purged_messages, v_sessions, v_events) >= p_batch;
+  more := greatest(expired_locks, expired_sessions, purged_messages, cardinality(v_over), v_events, v_identities) >= p_batch;
   RETURN NEXT;
 END $$;
 
@@ -235,6 +278,8 @@ DECLARE
   v_writes_state boolean := p_commit ? 'state' OR p_commit ? 'state_patch';
   v_session_end timestamptz;
   v_blocked boolean := false;
+  v_asked_bytes bigint;
+  v_reply_bytes bigint;
 BEGIN
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
   now := baton_now_v1();
@@ -251,7 +296,7 @@ BEGIN
     END IF;
     outcome := 'committed';
 
-    SELECT array_agg(m.id ORDER BY m.sent_at, m.id) INTO v_answered
+    SELECT array_agg(m.id ORDER BY m.sent_at, m.id), sum(octet_length(m.content)) INTO v_answered, v_asked_bytes
     FROM chat_messages m WHERE m.id = ANY (s.handed) AND m.device_id = p_device AND m.status = 'waiting';
     -- the last one says where the person is now
     SELECT * INTO v_last FROM chat_messages m WHERE m.id = v_answered[cardinality(v_answered)];
@@ -277,11 +322,12 @@ BEGIN
       FROM jsonb_array_elements(p_commit -> 'replies') WITH ORDINALITY AS r (reply, ord)
       WHERE v_answered IS NOT NULL
       ORDER BY r.ord
-      RETURNING id)
-    SELECT array_agg(w.id) INTO v_replies FROM written w;
+      RETURNING id, octet_length(content) AS bytes)
+    SELECT array_agg(w.id), sum(w.bytes) INTO v_replies, v_reply_bytes FROM written w;
 
     UPDATE chat_sessions c SET last_activity = now, complete = c.complete OR v_complete,
       message_count = c.message_count + coalesce(cardinality(v_answered), 0) + coalesce(cardinality(v_replies), 0),
+      bytes = c.bytes + coalesce(v_asked_bytes, 0) + coalesce(v_reply_bytes, 0),
       expires_at = now + CASE WHEN c.complete OR v_complete THEN p_completed_ttl ELSE coalesce(c.ttl, p_session_ttl) END * interval '1 s'
     WHERE c.session_id = v_last.session_id RETURNING c.expires_at INTO v_session_end;
     UPDATE conversation_states c SET
@@ -332,6 +378,16 @@ BEGIN
   END IF;
   RETURN NEXT;
 END $$;
+
+--> statement-breakpoint
+-- Adds what an instance has counted: [{name, label, by}]. In the order of the keys, as two instances do it at once.
+CREATE OR REPLACE FUNCTION baton_count_v1(p_counts jsonb) RETURNS void
+LANGUAGE sql VOLATILE AS $$
+  INSERT INTO counters AS c (name, label, value, updated_at)
+  SELECT n.name, n.label, sum(n.by), baton_now_v1() FROM jsonb_to_recordset(p_counts) AS n (name text, label text, by bigint)
+  GROUP BY n.name, n.label ORDER BY n.name, n.label
+  ON CONFLICT (name, label) DO UPDATE SET value = c.value + EXCLUDED.value, updated_at = greatest(c.updated_at, EXCLUDED.updated_at)
+$$;
 
 --> statement-breakpoint
 -- Begins a chat session, which becomes its device's current one. p_session is the caller's: sent again, it gives what
@@ -447,8 +503,8 @@ BEGIN
     (SELECT w.id, row_number() OVER (ORDER BY w.sent_at, w.id) AS place FROM chat_messages w WHERE w.id = ANY (p_ids)) q
   WHERE s.device_id = p_device AND m.id = q.id;
   UPDATE conversation_states s SET last_seq = s.last_seq + cardinality(p_ids), updated_at = p_now WHERE s.device_id = p_device;
-  UPDATE chat_sessions c SET message_count = c.message_count + q.n, last_activity = p_now
-  FROM (SELECT m.session_id, count(*)::int AS n FROM chat_messages m WHERE m.id = ANY (p_ids) GROUP BY m.session_id) q
+  UPDATE chat_sessions c SET message_count = c.message_count + q.n, bytes = c.bytes + q.bytes, last_activity = p_now
+  FROM (SELECT m.session_id, count(*)::int AS n, sum(octet_length(m.content)) AS bytes FROM chat_messages m WHERE m.id = ANY (p_ids) GROUP BY m.session_id) q
   WHERE c.session_id = q.session_id;
 END $$;
 
@@ -731,6 +787,38 @@ BEGIN
     SELECT FROM chat_messages m
     WHERE m.device_id = p_reply.device_id AND m.status = 'waiting'
       AND (m.channel, m.account) = (p_reply.channel, p_reply.account) AND m.sent_at > p_now - interval '24 hours');
+END $$;
+
+--> statement-breakpoint
+-- What is monitored, as of one moment: each list from an index of its own, and none that grows with all that is kept but the
+-- sessions'. Seconds. Replies: those that are not out yet, all; of the others those of the last day.
+CREATE OR REPLACE FUNCTION baton_metrics_v1()
+RETURNS TABLE (now timestamptz, locks jsonb, lock_age jsonb, sessions jsonb, waiting int, failed int, replies jsonb, counters jsonb)
+LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
+#variable_conflict use_variable
+BEGIN
+  now := baton_now_v1();
+  WITH live AS MATERIALIZED (
+    SELECT c.active_agent AS agent, extract(epoch FROM now - c.locked_at)::float8 AS age
+    FROM conversation_states c WHERE c.active_agent IS NOT NULL AND c.lock_expires_at > now)
+  SELECT (SELECT jsonb_agg(jsonb_build_object('agent', q.agent, 'active', q.n) ORDER BY q.agent)
+      FROM (SELECT l.agent, count(*) AS n FROM live l GROUP BY l.agent) q),
+    (SELECT jsonb_build_object('count', count(*), 'sum', coalesce(sum(l.age), 0),
+      'median', percentile_disc(0.5) WITHIN GROUP (ORDER BY l.age), 'p95', percentile_disc(0.95) WITHIN GROUP (ORDER BY l.age)) FROM live l)
+  INTO locks, lock_age;
+  sessions := baton_session_figures_v1(now);
+  SELECT count(*) INTO waiting FROM chat_messages m WHERE m.status = 'waiting';
+  SELECT count(*) INTO failed FROM chat_messages m WHERE m.status = 'failed' AND m.role = 'user';
+  SELECT jsonb_object_agg(q.status, q.n) INTO replies FROM (
+    SELECT m.status, count(*) AS n FROM chat_messages m WHERE m.status IN ('pending', 'sending', 'unknown') GROUP BY m.status
+    UNION ALL
+    SELECT m.status, count(*) FROM chat_messages m
+    WHERE m.created_at > now - interval '1 day' AND m.role = 'assistant' AND m.status NOT IN ('pending', 'sending', 'unknown', 'erased')
+    GROUP BY m.status) q;
+  SELECT jsonb_agg(jsonb_build_object('name', c.name, 'label', c.label, 'value', c.value, 'updated_at', c.updated_at) ORDER BY c.name, c.label)
+  INTO counters FROM counters c;
+  RETURN NEXT;
 END $$;
 
 --> statement-breakpoint
@@ -1097,7 +1185,8 @@ BEGIN
     coalesce(p_instead -> 'metadata', '{}') || '{"reopens": true}', coalesce(p_instead ->> 'agent', p_failed.agent),
     p_failed.channel, p_failed.account, p_failed.lane, p_failed.address, 'pending', p_failed.answers,
     p_failed.turn_fence, p_now, p_now, p_now);
-  UPDATE chat_sessions c SET message_count = c.message_count + 1 WHERE c.session_id = p_failed.session_id;
+  UPDATE chat_sessions c SET message_count = c.message_count + 1, bytes = c.bytes + octet_length(p_instead ->> 'content')
+  WHERE c.session_id = p_failed.session_id;
 END $$;
 
 --> statement-breakpoint
@@ -1106,6 +1195,23 @@ CREATE OR REPLACE FUNCTION baton_sent_at_v1(p_sent_at timestamptz, p_now timesta
 LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE WHEN p_sent_at BETWEEN p_now - interval '30 days' AND p_now + interval '10 minutes' THEN p_sent_at ELSE p_now END
 $$;
+
+--> statement-breakpoint
+-- How many chat sessions are kept, and how large they are; from chat_sessions_living alone, without its rows.
+CREATE OR REPLACE FUNCTION baton_session_figures_v1(p_now timestamptz) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+BEGIN
+  RETURN (
+    SELECT jsonb_build_object(
+      'active', count(*) FILTER (WHERE c.expires_at > p_now AND NOT c.complete),
+      'complete', count(*) FILTER (WHERE c.expires_at > p_now AND c.complete),
+      'expired', count(*) FILTER (WHERE c.expires_at <= p_now),
+      'average_bytes', coalesce(round(avg(c.bytes)), 0),
+      'largest_bytes', coalesce(max(c.bytes), 0),
+      'over_1mb', count(*) FILTER (WHERE c.bytes > 1048576))
+    FROM chat_sessions c);
+END $$;
 
 --> statement-breakpoint
 -- Why a chat session takes no message at p_now: session_not_found (unknown, deleted or over), session_complete; null:
@@ -1218,6 +1324,62 @@ BEGIN
   IF p_lease_ms > 0 THEN
     turn := baton_take_v1(p_device, 'after:' || p_fence, 'builtin', p_lease_ms, p_history, p_max_attempts, p_resend_ms, now);
   END IF;
+  RETURN NEXT;
+END $$;
+
+--> statement-breakpoint
+-- What was going on since p_since (null: for seven days). Seconds; days are those of UTC. The time to answer is that of the newest
+-- 10,000 turns: from the arrival of the first message they answer to their COMMIT.
+CREATE OR REPLACE FUNCTION baton_stats_v1(p_since timestamptz)
+RETURNS TABLE (now timestamptz, since timestamptz, locks jsonb, holdings jsonb, hand_overs jsonb, sessions jsonb, sessions_created int,
+  waiting int, failed int, days jsonb, answers jsonb, errors jsonb, counters jsonb)
+LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+#variable_conflict use_variable
+BEGIN
+  now := baton_now_v1();
+  since := coalesce(p_since, now - interval '7 days');
+  SELECT jsonb_agg(to_jsonb(q) ORDER BY q.agent) INTO locks FROM (
+    SELECT l.agent, count(*) AS count, percentile_disc(0.5) WITHIN GROUP (ORDER BY l.age) AS median, percentile_disc(0.95) WITHIN GROUP (ORDER BY l.age) AS p95
+    FROM (SELECT c.active_agent AS agent, extract(epoch FROM now - c.locked_at)::float8 AS age FROM conversation_states c
+      WHERE c.active_agent IS NOT NULL AND c.lock_expires_at > now) l GROUP BY l.agent) q;
+  SELECT jsonb_agg(to_jsonb(q) ORDER BY q.agent) INTO holdings FROM (
+    SELECT h.agent, count(*) AS count, percentile_disc(0.5) WITHIN GROUP (ORDER BY h.held) AS median, percentile_disc(0.95) WITHIN GROUP (ORDER BY h.held) AS p95
+    FROM (SELECT e.agent, extract(epoch FROM e.ended_at - e.started_at)::float8 AS held FROM lock_events e WHERE e.ended_at >= since) h
+    GROUP BY h.agent) q;
+  -- who came after: of the device's next holding, or the one that lasts
+  SELECT jsonb_agg(to_jsonb(q) ORDER BY q.from, q.to) INTO hand_overs FROM (
+    SELECT h.agent AS "from", h.taker AS "to", count(*) AS count FROM (
+      SELECT e.agent, coalesce(
+        (SELECT n.agent FROM lock_events n WHERE n.device_id = e.device_id AND n.id > e.id ORDER BY n.id LIMIT 1),
+        (SELECT c.active_agent FROM conversation_states c WHERE c.device_id = e.device_id)) AS taker
+      FROM lock_events e WHERE e.ended_at >= since AND e.reason = 'handed_over') h
+    WHERE h.taker IS NOT NULL GROUP BY h.agent, h.taker) q;
+  sessions := baton_session_figures_v1(now);
+  SELECT count(*) INTO sessions_created FROM chat_sessions c WHERE c.created_at >= since;
+  SELECT count(*) INTO waiting FROM chat_messages m WHERE m.status = 'waiting';
+  SELECT count(*) INTO failed FROM chat_messages m WHERE m.status = 'failed' AND m.role = 'user';
+  WITH said AS MATERIALIZED (
+    SELECT (m.created_at AT TIME ZONE 'UTC')::date AS day, m.role, m.status, m.error, count(*) AS n
+    FROM chat_messages m WHERE m.created_at >= since AND m.status <> 'erased' GROUP BY 1, 2, 3, 4)
+  SELECT (SELECT jsonb_agg(to_jsonb(q) ORDER BY q.day) FROM (
+      SELECT s.day, coalesce(sum(s.n) FILTER (WHERE s.role = 'user'), 0) AS user, coalesce(sum(s.n) FILTER (WHERE s.role = 'assistant'), 0) AS assistant
+      FROM said s GROUP BY s.day) q),
+    (SELECT jsonb_agg(to_jsonb(q) ORDER BY q.role DESC, q.error) FROM (
+      SELECT s.role, coalesce(s.error, 'unknown') AS error, sum(s.n) AS count FROM said s WHERE s.status = 'failed' GROUP BY 1, 2) q)
+  INTO days, errors;
+  SELECT jsonb_build_object('count', count(*), 'median', percentile_disc(0.5) WITHIN GROUP (ORDER BY q.seconds),
+    'p95', percentile_disc(0.95) WITHIN GROUP (ORDER BY q.seconds))
+  INTO answers FROM (
+    SELECT extract(epoch FROM t.created_at - (SELECT min(m.created_at) FROM chat_messages m WHERE m.id = ANY (t.answers)))::float8 AS seconds
+    FROM (
+      SELECT DISTINCT ON (r.turn_fence) r.turn_fence, r.created_at, r.answers FROM (
+        SELECT m.turn_fence, m.created_at, m.answers FROM chat_messages m
+        WHERE m.created_at >= since AND m.role = 'assistant' AND m.answers IS NOT NULL ORDER BY m.created_at DESC LIMIT 10000) r
+      ORDER BY r.turn_fence, r.created_at) t) q
+  WHERE q.seconds IS NOT NULL;
+  SELECT jsonb_agg(jsonb_build_object('name', c.name, 'label', c.label, 'value', c.value, 'updated_at', c.updated_at) ORDER BY c.name, c.label)
+  INTO counters FROM counters c;
   RETURN NEXT;
 END $$;
 

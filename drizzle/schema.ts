@@ -101,6 +101,8 @@ export const chatSessions = pgTable(
     metadata: jsonb('metadata').$type<Record<string, unknown>>().notNull().default({}),
     complete: boolean('complete').notNull().default(false),
     messageCount: integer('message_count').notNull().default(0),
+    /** Of the texts that `message_count` counts. */
+    bytes: bigint('bytes', { mode: 'number' }).notNull().default(0),
     /** Seconds after the last activity; null: the deployment's SESSION_TTL. */
     ttl: integer('ttl'),
     createdAt: time('created_at').notNull().defaultNow(),
@@ -114,8 +116,10 @@ export const chatSessions = pgTable(
     index('chat_sessions_user')
       .on(table.userId, table.expiresAt)
       .where(sql`${table.userId} is not null`),
-    // everybody's living sessions
-    index('chat_sessions_living').on(table.expiresAt),
+    // everybody's living sessions; how many there are, and how large, from the index alone
+    index('chat_sessions_living').on(table.expiresAt, table.complete, table.bytes),
+    // how many began since
+    index('chat_sessions_created').on(table.createdAt),
     // retention
     index('chat_sessions_activity').on(table.lastActivity),
   ],
@@ -169,6 +173,8 @@ export const chatMessages = pgTable(
     uniqueIndex('chat_messages_order').on(table.deviceId, table.seq),
     // a session's history
     index('chat_messages_session').on(table.sessionId, table.seq),
+    // what was said since
+    index('chat_messages_created').on(table.createdAt),
     // what a turn takes, and what recovery looks for
     index('chat_messages_waiting')
       .on(table.deviceId, table.lane, table.id)
@@ -214,11 +220,17 @@ export const channelIdentities = pgTable(
     value: text('value').notNull(),
     deviceId: uuid('device_id').notNull(),
     createdAt: time('created_at').notNull().defaultNow(),
+    /** When the clean-up last saw that it is needed. */
+    checkedAt: time('checked_at')
+      .notNull()
+      .default(sql`baton_now_v1()`),
   },
   (table) => [
     primaryKey({ columns: [table.channel, table.account, table.kind, table.value] }),
     // where a device's replies go; erase
     index('channel_identities_device').on(table.deviceId),
+    // retention
+    index('channel_identities_checked').on(table.checkedAt),
   ],
 );
 
@@ -241,3 +253,25 @@ export const lockEvents = pgTable(
     index('lock_events_ended').on(table.endedAt),
   ],
 );
+
+/** What the instances have counted: each adds up its own, and what it has goes here about once a second. */
+export const counters = pgTable(
+  'counters',
+  {
+    name: text('name').notNull(),
+    label: text('label').notNull(),
+    value: bigint('value', { mode: 'number' }).notNull(),
+    /** When it last grew. */
+    updatedAt: time('updated_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.name, table.label] })],
+);
+
+/** Backups that were restored into this database, so that one goes on where it was broken off, and none is applied twice. */
+export const restores = pgTable('restores', {
+  backupId: uuid('backup_id').primaryKey(),
+  /** Of the file, already applied. */
+  lines: bigint('lines', { mode: 'number' }).notNull(),
+  startedAt: time('started_at').notNull().defaultNow(),
+  completedAt: time('completed_at'),
+});

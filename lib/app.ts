@@ -2,6 +2,7 @@ import { type AddressBound, boundAddresses } from './access/addresses.ts';
 import { createRegistry, agents, type Registry } from './agents/registry.ts';
 import type { Channel } from './channels/channel.ts';
 import { type Config, readConfig } from './config.ts';
+import { createCountWriter } from './counters.ts';
 import { BatonError } from './errors.ts';
 import type { Frame } from './frame.ts';
 import { log, setLogLevel } from './log.ts';
@@ -17,6 +18,8 @@ export interface App {
   channelOf(name: string): Channel | null;
   /** Picks up what was let fall; any request may ask for it. */
   sweep(frame: Frame): Promise<void>;
+  /** Stores what was counted here; any request may ask for it. */
+  writeCounts(): Promise<void>;
   /** Devices that one address may register. */
   newcomers: AddressBound;
   close(): Promise<void>;
@@ -28,7 +31,7 @@ const NEWCOMERS = 50;
 /** The composition root: the one place that knows which implementations are used. */
 export async function createApp(
   config: Config,
-  parts: Partial<Pick<App, 'storage' | 'registry' | 'channelOf' | 'sweep'>> = {},
+  parts: Partial<Pick<App, 'storage' | 'registry' | 'channelOf' | 'sweep' | 'writeCounts'>> = {},
 ): Promise<App> {
   setLogLevel(config.logLevel);
   if (config.openMode) {
@@ -50,6 +53,7 @@ export async function createApp(
   return {
     ...services,
     sweep: parts.sweep ?? sweepLater(services),
+    writeCounts: parts.writeCounts ?? createCountWriter(services.storage),
     newcomers: boundAddresses(NEWCOMERS, 30_000),
     close: opened.close,
   };
@@ -145,6 +149,11 @@ async function openApp(): Promise<App> {
     );
   }
   return createApp(result.config);
+}
+
+/** This instance's app, if it has one yet. */
+export async function openedApp(): Promise<App | null> {
+  return current?.catch(() => null) ?? null;
 }
 
 /** Puts another app in the place of this instance's, as tests do. */

@@ -1,3 +1,4 @@
+import { count } from './counters.ts';
 import type { Frame } from './frame.ts';
 import type { TurnServices } from './turn.ts';
 import { recover } from './sweep.ts';
@@ -30,6 +31,10 @@ export async function cleanUp(services: TurnServices, frame: Frame): Promise<Cle
     report.purgedMessages += batch.purgedMessages;
     report.more = batch.more;
   }
+  count('expired', 'lock', report.expiredLocks);
+  count('expired', 'session', report.expiredSessions);
+  count('expired', 'message', report.purgedMessages);
+  count('cleanups', report.more ? 'partial' : 'complete');
   const recovered = await recover(services, frame);
   return {
     ...report,

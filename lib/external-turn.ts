@@ -1,5 +1,6 @@
 import type { Registry } from './agents/registry.ts';
 import type { Config } from './config.ts';
+import { count } from './counters.ts';
 import { BatonError } from './errors.ts';
 import { assertStorable, type JsonObject, storableText } from './json.ts';
 import { assertFits, unlessRefused } from './limits.ts';
@@ -37,6 +38,13 @@ const lost = () =>
     'turn_lost',
     'This token is not the newest of the device any more; nothing was written. Ask for the turn again',
   );
+
+/** What became of a turn, as it is counted. */
+const TOLD = {
+  committed: 'answered',
+  lost: 'turn_lost',
+  state_conflict: 'state_conflict',
+} as const;
 
 const termsOf = (config: Config, requestId: string) => ({
   requestId,
@@ -126,6 +134,7 @@ export async function answerTurn(
     ...(answer.complete === true && { complete: true }),
   };
   const result = await storage.commit(device, fence, 'external', commit, config.turnLease * 1_000);
+  count('turns', TOLD[result.outcome]);
   if (result.outcome === 'committed') return result.turn;
   if (result.outcome === 'lost') throw lost();
   throw new BatonError(

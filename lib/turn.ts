@@ -3,6 +3,7 @@ import { type Outcome, runAgents } from './agents/run.ts';
 import type { Registry } from './agents/registry.ts';
 import type { Channel } from './channels/channel.ts';
 import type { Config } from './config.ts';
+import { count } from './counters.ts';
 import { deliver, type Due, takeDue, untried } from './deliver.ts';
 import { BatonError } from './errors.ts';
 import { type Frame, hasTime } from './frame.ts';
@@ -188,16 +189,11 @@ async function putDown({ storage }: TurnServices, turn: Turn): Promise<void> {
   else await storage.settle(turn.device, turn.fence, turn.replies.map(untried), 0);
 }
 
-/** Lets the agents answer and commits what they did. Gives the turn that goes on, if one does. */
-async function answer(
-  services: TurnServices,
-  turn: Turn,
-  lease: Lease,
-  frame: Frame,
-  watcher: Watcher,
-): Promise<Held | null> {
+/** Says what became of a turn, in the log and in the figures. */
+function reporter(turn: Turn) {
   const started = performance.now();
-  const report = (outcome: string, agent: string | null, more: Record<string, unknown> = {}) =>
+  return (outcome: string, agent: string | null, more: Record<string, unknown> = {}): void => {
+    count('turns', outcome);
     log(outcome === 'answered' ? 'info' : 'warn', 'turn', {
       channel: turn.channel,
       device_id: turn.device,
@@ -207,7 +203,18 @@ async function answer(
       duration_ms: Math.round(performance.now() - started),
       ...more,
     });
+  };
+}
 
+/** Lets the agents answer and commits what they did. Gives the turn that goes on, if one does. */
+async function answer(
+  services: TurnServices,
+  turn: Turn,
+  lease: Lease,
+  frame: Frame,
+  watcher: Watcher,
+): Promise<Held | null> {
+  const report = reporter(turn);
   const channel = services.channelOf(turn.channel);
   const leave = channel?.attend(turn);
   let outcome: Outcome;

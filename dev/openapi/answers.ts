@@ -87,6 +87,9 @@ const FoundSession = z.strictObject({
   matches: z.array(z.strictObject({ message_id: z.string(), snippet: z.string() })),
 });
 
+/** Seconds; null: there is nothing. */
+const spread = { count, median_seconds: z.number().nullable(), p95_seconds: z.number().nullable() };
+
 const Reply = z.strictObject({
   content: z.string(),
   agent: z.string().nullable(),
@@ -204,6 +207,37 @@ export const answers = {
     resent_replies: count,
     duration_ms: z.number().min(0),
     more: z.boolean(),
+  }),
+  Stats: z.strictObject({
+    since: time,
+    until: time,
+    active_locks: z.array(z.strictObject({ agent: z.string(), ...spread })),
+    holdings: z.array(z.strictObject({ agent: z.string(), ...spread })),
+    hand_overs: z.array(z.strictObject({ from: z.string(), to: z.string(), count })),
+    sessions: z.strictObject({
+      created: count,
+      active: count,
+      complete: count,
+      expired: count,
+      average_bytes: count,
+      largest_bytes: count,
+      over_1mb: count,
+    }),
+    messages: z.strictObject({
+      waiting: count,
+      failed: count,
+      per_day: z.array(z.strictObject({ day: z.iso.date(), user: count, assistant: count })),
+    }),
+    answers: z.strictObject(spread),
+    errors: z.array(
+      z.strictObject({ role: z.enum(['user', 'assistant']), error: z.string(), count }),
+    ),
+    turns: z.record(z.string(), count),
+    clean_up: z.strictObject({
+      last_run: time.nullable(),
+      runs: count,
+      removed: z.record(z.string(), count),
+    }),
   }),
   Health: z.strictObject({
     status: z.enum(['ok', 'degraded', 'down']),

@@ -3,15 +3,10 @@ import type { ErrorCode } from '../../lib/errors.ts';
 import type { Operations } from '../../lib/http/operations.ts';
 import type { AnswerName } from './answers.ts';
 
-/** Rows whose functions are not there yet. */
-type Planned = 'GET /api/chat/stats' | 'GET /api/metrics';
-
-type Named = {
+/** An operation, such as `GET /api/lock`. */
+export type OperationName = {
   [P in keyof Operations]: `${keyof Operations[P] & string} ${P}`;
 }[keyof Operations];
-
-/** An operation, such as `GET /api/lock`. */
-export type OperationName = Exclude<Named, Planned>;
 
 /** One way an operation answers. */
 export interface Answer {

@@ -1,4 +1,5 @@
 import { document } from '../../lib/http/fields.ts';
+import { statsQuery } from '../../lib/http/stats-fields.ts';
 import { webBody } from '../../lib/http/web-fields.ts';
 import type { Doc } from './doc.ts';
 
@@ -46,6 +47,24 @@ export const webhookDocs = {
     id: 'cleanUp',
     summary: 'Clear what has ended, and pick up what was let fall',
     answers: { 200: { says: 'What was done; more: call again', json: ['CleanUp'] } },
+  },
+  'GET /api/metrics': {
+    id: 'getMetrics',
+    summary: 'Figures for Prometheus',
+    answers: {
+      200: {
+        says: 'Families whose names begin with baton_',
+        text: ['text/plain; version=0.0.4; charset=utf-8'],
+      },
+    },
+  },
+  'GET /api/chat/stats': {
+    id: 'getStats',
+    summary:
+      'What was going on: locks, hand-overs, chat sessions, messages, times to answer, errors, the clean-up',
+    more: 'Since a time or a day; left out: seven days. What was counted (turns, clean_up) is of the whole life of the deployment.',
+    query: statsQuery,
+    answers: { 200: { says: 'The figures', json: ['Stats'] } },
   },
   'GET /api/health': {
     id: 'getHealth',

@@ -82,7 +82,8 @@ function initdbArgs(target: string, paths: Paths): string[] {
   ];
 }
 
-function readPassword(paths: Paths): string {
+/** @throws {StartupError} where it is missing */
+export function readPassword(paths: Paths): string {
   try {
     return fs.readFileSync(paths.password, 'utf8').trim();
   } catch {

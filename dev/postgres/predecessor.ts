@@ -3,7 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StartupError } from '../startup-error.ts';
-import type { Paths } from './cluster.ts';
+import { type Paths, readPassword, superuser } from './cluster.ts';
 
 /** For an orphan to shut down, and for a parent that was killed this moment to be gone. */
 const orphanMs = 10_000;
@@ -46,6 +46,14 @@ export async function awaitDeparture(paths: Paths): Promise<void> {
   }
 }
 
+/** The URL of the server that runs on the cluster at this moment; null: none does. */
+export function findRunning(paths: Paths): string | null {
+  const lines = readLines(join(paths.cluster, 'postmaster.pid'));
+  const [pid, port] = [Number(lines[0]), Number(lines[3])];
+  if (!Number.isInteger(port) || port === 0 || !isServer(pid)) return null;
+  return `postgres://${superuser}:${readPassword(paths)}@127.0.0.1:${port}/postgres`;
+}
+
 /** Whether a folder is left from a process that was killed: neither it nor its server lives. */
 export function isAbandoned(paths: Paths): boolean {
   const pids = readPids(paths.owner);
@@ -53,9 +61,13 @@ export function isAbandoned(paths: Paths): boolean {
 }
 
 function readPids(file: string): number[] {
+  const [first, second] = readLines(file);
+  return [Number(first), Number(second)].filter((pid) => Number.isInteger(pid) && pid > 0);
+}
+
+function readLines(file: string): string[] {
   try {
-    const [first, second] = readFileSync(file, 'utf8').split('\n');
-    return [Number(first), Number(second)].filter((pid) => Number.isInteger(pid) && pid > 0);
+    return readFileSync(file, 'utf8').split('\n');
   } catch {
     return [];
   }

@@ -23,6 +23,8 @@ DECLARE
   v_writes_state boolean := p_commit ? 'state' OR p_commit ? 'state_patch';
   v_session_end timestamptz;
   v_blocked boolean := false;
+  v_asked_bytes bigint;
+  v_reply_bytes bigint;
 BEGIN
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
   now := baton_now_v1();
@@ -39,7 +41,7 @@ BEGIN
     END IF;
     outcome := 'committed';
 
-    SELECT array_agg(m.id ORDER BY m.sent_at, m.id) INTO v_answered
+    SELECT array_agg(m.id ORDER BY m.sent_at, m.id), sum(octet_length(m.content)) INTO v_answered, v_asked_bytes
     FROM chat_messages m WHERE m.id = ANY (s.handed) AND m.device_id = p_device AND m.status = 'waiting';
     -- the last one says where the person is now
     SELECT * INTO v_last FROM chat_messages m WHERE m.id = v_answered[cardinality(v_answered)];
@@ -65,11 +67,12 @@ BEGIN
       FROM jsonb_array_elements(p_commit -> 'replies') WITH ORDINALITY AS r (reply, ord)
       WHERE v_answered IS NOT NULL
       ORDER BY r.ord
-      RETURNING id)
-    SELECT array_agg(w.id) INTO v_replies FROM written w;
+      RETURNING id, octet_length(content) AS bytes)
+    SELECT array_agg(w.id), sum(w.bytes) INTO v_replies, v_reply_bytes FROM written w;
 
     UPDATE chat_sessions c SET last_activity = now, complete = c.complete OR v_complete,
       message_count = c.message_count + coalesce(cardinality(v_answered), 0) + coalesce(cardinality(v_replies), 0),
+      bytes = c.bytes + coalesce(v_asked_bytes, 0) + coalesce(v_reply_bytes, 0),
       expires_at = now + CASE WHEN c.complete OR v_complete THEN p_completed_ttl ELSE coalesce(c.ttl, p_session_ttl) END * interval '1 s'
     WHERE c.session_id = v_last.session_id RETURNING c.expires_at INTO v_session_end;
     UPDATE conversation_states c SET

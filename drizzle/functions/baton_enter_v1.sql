@@ -8,7 +8,7 @@ BEGIN
     (SELECT w.id, row_number() OVER (ORDER BY w.sent_at, w.id) AS place FROM chat_messages w WHERE w.id = ANY (p_ids)) q
   WHERE s.device_id = p_device AND m.id = q.id;
   UPDATE conversation_states s SET last_seq = s.last_seq + cardinality(p_ids), updated_at = p_now WHERE s.device_id = p_device;
-  UPDATE chat_sessions c SET message_count = c.message_count + q.n, last_activity = p_now
-  FROM (SELECT m.session_id, count(*)::int AS n FROM chat_messages m WHERE m.id = ANY (p_ids) GROUP BY m.session_id) q
+  UPDATE chat_sessions c SET message_count = c.message_count + q.n, bytes = c.bytes + q.bytes, last_activity = p_now
+  FROM (SELECT m.session_id, count(*)::int AS n, sum(octet_length(m.content)) AS bytes FROM chat_messages m WHERE m.id = ANY (p_ids) GROUP BY m.session_id) q
   WHERE c.session_id = q.session_id;
 END $$;

@@ -24,5 +24,6 @@ BEGIN
     coalesce(p_instead -> 'metadata', '{}') || '{"reopens": true}', coalesce(p_instead ->> 'agent', p_failed.agent),
     p_failed.channel, p_failed.account, p_failed.lane, p_failed.address, 'pending', p_failed.answers,
     p_failed.turn_fence, p_now, p_now, p_now);
-  UPDATE chat_sessions c SET message_count = c.message_count + 1 WHERE c.session_id = p_failed.session_id;
+  UPDATE chat_sessions c SET message_count = c.message_count + 1, bytes = c.bytes + octet_length(p_instead ->> 'content')
+  WHERE c.session_id = p_failed.session_id;
 END $$;

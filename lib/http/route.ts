@@ -1,5 +1,6 @@
 import { waitUntil } from '@vercel/functions';
-import { type App, currentApp } from '../app.ts';
+import { type App, currentApp, openedApp } from '../app.ts';
+import { count } from '../counters.ts';
 import { BatonError } from '../errors.ts';
 import type { Frame } from '../frame.ts';
 import { describeError, log } from '../log.ts';
@@ -80,6 +81,7 @@ function serveWith(entries: readonly Entry[]): Exports {
     const response = await answer({ request, url, params, frame }, entry).catch((error: unknown) =>
       refuse(error, shown, entry),
     );
+    keep(writeCounts());
     response.headers.set('x-request-id', shown);
     const told = { ...SECURITY_HEADERS, ...(await shareWith(request, entry)) };
     for (const [name, value] of Object.entries(told)) response.headers.set(name, value);
@@ -154,12 +156,20 @@ async function answer(
   const app = await currentApp();
   const caller = await identify(request.headers, app.config, access);
   const device = () => parseDeviceId(request.headers.get('x-device-id'));
-  const keep = (work: Promise<unknown>) =>
-    waitUntil(work.catch((error: unknown) => log('error', 'work_failed', describeError(error))));
   const response = await handler({ ...asked, app, caller, device, keep });
   // whoever asks for health gets no work done by it, and the cron does the same itself
   if (access !== 'public' && access !== 'cron') keep(app.sweep(frame));
   return response;
+}
+
+function keep(work: Promise<unknown>): void {
+  waitUntil(work.catch((error: unknown) => log('error', 'work_failed', describeError(error))));
+}
+
+/** A call that needed no app, such as one for a path that is not there, opens none for this. */
+async function writeCounts(): Promise<void> {
+  const app = await openedApp();
+  await app?.writeCounts();
 }
 
 /** What pages of other origins may do with the answer, where one asks and the settings can be read. */
@@ -171,6 +181,7 @@ async function shareWith(request: Request, { access }: Entry): Promise<Record<st
 
 /** The answer to whatever was thrown: a refusal says why, anything else is a fixed sentence and a line in the log. */
 function refuse(error: unknown, requestId: string, { path, allowed }: Entry): Response {
+  count('errors', error instanceof BatonError ? error.code : 'internal_error');
   if (error instanceof BatonError) {
     const headers = error.code === 'method_not_allowed' ? { allow: allowed } : {};
     const response = problem(error, headers);

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../json.ts';
 import type { ChatSessionStorage } from './chat-sessions.ts';
 import type { DeviceStorage } from './devices.ts';
+import type { FigureStorage } from './figures.ts';
 import type {
   AcceptedDevice,
   Answer,
@@ -25,6 +26,7 @@ import type {
 
 export * from './chat-sessions.ts';
 export * from './devices.ts';
+export * from './figures.ts';
 export * from './records.ts';
 
 /**
@@ -35,7 +37,7 @@ export * from './records.ts';
  * the write may then have happened. Repeating is safe, and finds its own work done, for every method but the
  * guarded writes, whose repetition may be refused by what the first try wrote.
  */
-export interface Storage extends ChatSessionStorage, DeviceStorage {
+export interface Storage extends ChatSessionStorage, DeviceStorage, FigureStorage {
   /** The live lock; past its end it does not exist, cleaned up or not. */
   getLock(device: DeviceId): Promise<Timed & { lock: Lock | null }>;
   /** Handing over to `human` also takes the turn from a worker that has not committed, and ends all waiting. */

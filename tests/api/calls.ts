@@ -40,5 +40,7 @@ export const routes: ReadonlyMap<string, readonly string[]> = new Map([
   ['/api/webhooks/web', ['POST', 'OPTIONS']],
   ['/api/webhooks/whatsapp', ['GET', 'HEAD', 'POST', 'OPTIONS']],
   ['/api/cron/cleanup', ['GET', 'HEAD', 'OPTIONS']],
+  ['/api/chat/stats', ['GET', 'HEAD', 'OPTIONS']],
+  ['/api/metrics', ['GET', 'HEAD', 'OPTIONS']],
   ['/api/health', ['GET', 'HEAD', 'OPTIONS']],
 ]);

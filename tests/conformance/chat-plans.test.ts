@@ -110,6 +110,33 @@ const calls: readonly (readonly [name: string, call: string, indexes: readonly s
     `baton_delete_session_v1(md5('s' || (random() * 2000)::int * 2)::uuid, NULL, false)`,
     ['chat_sessions_pkey', 'conversation_states_pkey', 'chat_messages_session'],
   ],
+  [
+    'what is monitored',
+    'baton_metrics_v1()',
+    [
+      'conversation_states_lapsing_locks',
+      'chat_sessions_living',
+      'chat_messages_failed',
+      'chat_messages_created',
+    ],
+  ],
+  [
+    'what was going on',
+    `baton_stats_v1(now() - interval '1 day')`,
+    ['lock_events_ended', 'chat_sessions_living', 'chat_sessions_created', 'chat_messages_created'],
+  ],
+  [
+    'a clean-up',
+    'baton_clean_v1(500, 30)',
+    [
+      'conversation_states_lapsing_locks',
+      'conversation_states_lapsing_sessions',
+      'chat_sessions_activity',
+      'chat_messages_erased',
+      'lock_events_ended',
+      'channel_identities_checked',
+    ],
+  ],
 ];
 
 describe.each([false, true])('with the tables analysed: %s', (analysed) => {
@@ -179,6 +206,19 @@ describe('words that nearly every message has', () => {
     expect(some).toBeLessThan(SESSIONS * 0.6);
     expect(await search('last')).toEqual([false, 1]);
     await close();
+  });
+});
+
+describe('what the clean-up looks at', () => {
+  it('is a batch, however much is past retention', async () => {
+    await client.query(
+      `BEGIN; UPDATE chat_sessions SET last_activity = now() - interval '31 days', expires_at = now() - interval '30 days'`,
+    );
+    const plan = await planOf('SELECT * FROM baton_clean_v1(500, 30)');
+    await client.query('ROLLBACK');
+    const rows = [...plan.matchAll(/actual time=\S+ rows=(\d+)/g)].map(([, n]) => Number(n));
+    expect(rows.length).toBeGreaterThan(20);
+    expect(Math.max(...rows)).toBeLessThan(2_000);
   });
 });
 

@@ -1,9 +1,31 @@
 import { expect } from 'vitest';
-import { commit, commitOf, message, newDevice, take, terms, time } from '../support/storage.ts';
+import type { DeviceId } from '../../lib/storage/storage.ts';
+import {
+  commit,
+  commitOf,
+  type Harness,
+  message,
+  newDevice,
+  take,
+  terms,
+  time,
+} from '../support/storage.ts';
 import { type Cases, on } from './case.ts';
 import { contentsOf, drain, retake, sentBy, toSend } from './ways.ts';
 
 const days = (count: number) => count * time.day;
+
+/** A message of this sender is stored and answered; gives the device it came to. */
+async function hear(
+  h: Harness,
+  sender: { phone: string | null; userId: string | null },
+): Promise<DeviceId> {
+  const incoming = message(newDevice(), { sender, channel: 'whatsapp', account: 'n' });
+  const [accepted] = await h.storage.accept([incoming], terms());
+  if (accepted?.turn == null) throw new Error('the turn was not free');
+  await commit(h.storage, accepted.turn, commitOf('a'));
+  return accepted.device;
+}
 
 /** What was said goes in the end; the key by which a redelivery is known stays for eight days. */
 export const retentionCases = {
@@ -73,6 +95,8 @@ export const retentionCases = {
       expect(await h.messages(device)).toMatchObject([
         { status: 'erased', content: '', externalId: null, seq: null },
       ]);
+      // the key needs no session
+      expect(await h.sessions(device)).toEqual([]);
       expect(await drain(h)).toMatchObject({ purgedMessages: 0 });
       const [again] = await h.storage.accept([once], terms());
       expect(again).toMatchObject({
@@ -84,6 +108,55 @@ export const retentionCases = {
       expect(await drain(h)).toMatchObject({ purgedMessages: 1 });
       const [fresh] = await h.storage.accept([once], terms());
       expect(fresh).toMatchObject({ messages: [{ duplicate: false, status: 'waiting' }] });
+    }),
+
+  'takes along, after eight days, the keys of sessions that were deleted': (_, open) =>
+    on(open({ retentionDays: 0 }), async (h) => {
+      const device = newDevice();
+      const once = message(device, { externalId: 'm1' });
+      const turn = await take(h.storage, device, once);
+      await commit(h.storage, turn, commitOf('a'));
+      await h.storage.deleteSession(turn.sessionId, { owner: null, includeExpired: false });
+      await h.age(device, days(8) - time.minute);
+      expect(await drain(h)).toMatchObject({ purgedMessages: 0 });
+      await h.age(device, time.minute);
+      expect(await drain(h)).toMatchObject({ purgedMessages: 1 });
+      expect(await h.messages(device)).toEqual([]);
+    }),
+
+  'forgets who wrote, once nothing is kept of their device': (_, open) =>
+    on(open({ retentionDays: 30 }), async (h) => {
+      const [phone, userId] = ['15550001', 'US.1'];
+      const device = await hear(h, { phone, userId });
+      await h.age(device, days(31));
+      await drain(h);
+      // by the number alone they come back to where they were; the id was only linked to it
+      expect(await hear(h, { phone: null, userId })).not.toBe(device);
+      expect(await hear(h, { phone, userId: null })).toBe(device);
+    }),
+
+  'knows who wrote, for as long as anything is kept of their device': (_, open) =>
+    on(open({ retentionDays: 30 }), async (h) => {
+      const keep: Record<string, (device: DeviceId) => Promise<unknown>> = {
+        'a state': (device) => h.storage.putState(device, { a: 1 }, { kind: 'none' }),
+        'a message': async (device) => {
+          await h.age(device, days(31));
+          await h.storage.accept([message(device)], terms({ maxTurns: 0 }));
+        },
+        'a lock': (device) =>
+          h.storage.setLock(
+            device,
+            { agent: 'billing', ttlSeconds: 86_400 * 90 },
+            { kind: 'none' },
+          ),
+      };
+      for (const [what, write] of Object.entries(keep)) {
+        const device = await hear(h, { phone: what, userId: `US.${what}` });
+        await write(device);
+        await h.age(device, days(31));
+        await drain(h);
+        expect(await hear(h, { phone: null, userId: `US.${what}` }), what).toBe(device);
+      }
     }),
 
   'never purges what waits, nor a reply that is not out': (_, open) =>

@@ -55,6 +55,8 @@ describe.each(['pg', 'neon-http'])('round trips to the database over %s', (drive
     ['PUT', '/api/lock', { agent: 'billing' }],
     ['GET', '/api/lock', undefined],
     ['DELETE', '/api/lock', undefined],
+    ['GET', '/api/metrics', undefined],
+    ['GET', '/api/chat/stats', undefined],
     ['PUT', '/api/state', { state: { a: 1 } }],
     ['GET', '/api/state', undefined],
     ['DELETE', '/api/state', undefined],

@@ -9,6 +9,7 @@ import { cleanUpCases } from './clean-up.ts';
 import { clockCases } from './clock.ts';
 import { commitCases } from './commit.ts';
 import { deliveryCases } from './delivery.ts';
+import { figureCases } from './figures.ts';
 import { humanCases } from './human.ts';
 import { identityCases } from './identities.ts';
 import { keyCases } from './keys.ts';
@@ -53,6 +54,7 @@ const groups = {
   'chat texts': chatTextCases,
   'clean-up': cleanUpCases,
   retention: retentionCases,
+  figures: figureCases,
   keys: keyCases,
   sizes: sizeCases,
   clock: clockCases,

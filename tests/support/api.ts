@@ -8,6 +8,7 @@ import * as chatSessions from '../../api/chat/sessions.ts';
 import * as cleanup from '../../api/cron/cleanup.ts';
 import * as device from '../../api/device.ts';
 import * as health from '../../api/health.ts';
+import * as metrics from '../../api/metrics.ts';
 import * as lock from '../../api/lock.ts';
 import * as state from '../../api/state.ts';
 import * as turn from '../../api/turn.ts';
@@ -29,6 +30,7 @@ const functions: ReadonlyMap<string, typeof health> = new Map([
   ['/api/cron/cleanup', cleanup],
   ['/api/device', device],
   ['/api/lock', lock],
+  ['/api/metrics', metrics],
   ['/api/state', state],
   ['/api/turn', turn],
   ['/api/webhooks/web', web],
@@ -128,7 +130,7 @@ export async function startApi(
   const result = readConfig(settings);
   if (!result.ok) throw new Error(result.mistakes.join(' '));
   const app = await createApp(result.config, {
-    ...(!sweeps && { sweep: () => Promise.resolve() }),
+    ...(!sweeps && { sweep: () => Promise.resolve(), writeCounts: () => Promise.resolve() }),
     ...parts,
   });
   if (deployed) events.length = 0;
@@ -246,8 +248,11 @@ export async function send(
 
 /** The export named like the method, else GET, which refuses it. */
 function callHandler(request: Request): Promise<Response> {
-  // vercel.json sends every path below the sessions to their function, and any other without one of its own to health
-  const path = new URL(request.url).pathname.replace(/^(\/api\/chat\/sessions)\/.*/, '$1');
+  // vercel.json sends every path below the sessions to their function, the figures to one, and any other without one of
+  // its own to health
+  const path = new URL(request.url).pathname
+    .replace(/^(\/api\/chat\/sessions)\/.*/, '$1')
+    .replace('/api/chat/stats', '/api/metrics');
   const handlers = functions.get(path) ?? health;
   const named = Object.entries(handlers).find(([name]) => name === request.method);
   return (named?.[1] ?? handlers.GET)(request);

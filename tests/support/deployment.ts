@@ -73,8 +73,8 @@ export async function deploy(
 }
 
 /**
- * Puts agents into a checkout that ask the running test what to do (remote-agents.ts), and lets it turn the sweep
- * off: what a test passes to `createApp` where it calls the functions itself. Without TEST_AGENTS and TEST_SWEEPS in
+ * Puts agents into a checkout that ask the running test what to do (remote-agents.ts), and lets it turn the sweep and
+ * the writing of counts off: what a test passes to `createApp` where it calls the functions itself. Without TEST_AGENTS and TEST_SWEEPS in
  * its environment a deployment of it is as any other.
  */
 export async function stage(checkout: string): Promise<void> {
@@ -82,6 +82,7 @@ export async function stage(checkout: string): Promise<void> {
   const lib = join(checkout, 'lib');
   await cp(join(agents, 'registry.ts'), join(agents, 'registry-own.ts'));
   await cp(join(lib, 'sweep.ts'), join(lib, 'sweep-own.ts'));
+  await cp(join(lib, 'counters.ts'), join(lib, 'counters-own.ts'));
   const remote = JSON.stringify(join(import.meta.dirname, 'remote-registry.ts'));
   await writeFile(
     join(agents, 'registry.ts'),
@@ -97,5 +98,11 @@ export async function stage(checkout: string): Promise<void> {
     `import * as own from './sweep-own.ts';
      export * from './sweep-own.ts';
      export const createSweeper = process.env['TEST_SWEEPS'] === 'false' ? () => () => Promise.resolve() : own.createSweeper;`,
+  );
+  await writeFile(
+    join(lib, 'counters.ts'),
+    `import * as own from './counters-own.ts';
+     export * from './counters-own.ts';
+     export const createCountWriter = process.env['TEST_SWEEPS'] === 'false' ? () => () => Promise.resolve() : own.createCountWriter;`,
   );
 }

@@ -50,6 +50,8 @@ export function memoryHarness(
       for (const row of rowsOf(id)) older(row, 'sentAt', 'createdAt', 'claimEndsAt');
       for (const session of sessionsOf(id))
         older(session, 'createdAt', 'lastActivity', 'expiresAt');
+      for (const [name, device] of tables.identities)
+        if (device === id) tables.checked.set(name, (tables.checked.get(name) ?? 0) - by);
       for (const event of eventsOf(id)) older(event, 'startedAt', 'endedAt');
       return Promise.resolve();
     },

@@ -99,6 +99,7 @@ const times = {
   chat_sessions: 'created_at, last_activity, expires_at',
   chat_messages: 'sent_at, created_at, claim_expires_at',
   lock_events: 'started_at, ended_at',
+  channel_identities: 'created_at, checked_at',
 };
 
 /** What the storage keeps in a database, seen and moved past it. */

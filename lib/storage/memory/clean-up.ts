@@ -1,3 +1,4 @@
+import type { DeviceId } from '../storage.ts';
 import { empty, KEPT_KEYS, remove } from './erasing.ts';
 import { endHolding } from './locks.ts';
 import { isUnsettled, isWaiting } from './messages.ts';
@@ -76,10 +77,40 @@ function purge(
   const young = settled.filter((row) => !isDoomed(row) && row.status !== 'erased').slice(0, batch);
   for (const row of young) empty(row);
   const bare = sessions
-    .filter((session) => messagesIn(tables, session).length === 0)
+    .filter((session) => messagesIn(tables, session).every(({ status }) => status === 'erased'))
     .slice(0, batch);
   for (const { id } of bare) tables.sessions.delete(id);
   const past = new Set(tables.events.filter(({ endedAt }) => endedAt <= old).slice(0, batch));
   tables.events = tables.events.filter((event) => !past.has(event));
-  return { purged: doomed.length + young.length, others: Math.max(bare.length, past.size) };
+  const looked = cleanIdentities(tables, batch, old, now);
+  return { purged: doomed.length + young.length, others: Math.max(bare.length, past.size, looked) };
+}
+
+/** Identities of whose device nothing is kept but its fences; each is looked at once in a retention. */
+function cleanIdentities(tables: Tables, batch: number, old: number, now: number): number {
+  const { identities, checked } = tables;
+  const looked = [...identities]
+    .filter(([name]) => (checked.get(name) ?? 0) <= old)
+    .toSorted(([a], [b]) => (checked.get(a) ?? 0) - (checked.get(b) ?? 0))
+    .slice(0, batch);
+  for (const [name, device] of looked) {
+    if (isBare(tables, device)) {
+      identities.delete(name);
+      checked.delete(name);
+    } else checked.set(name, now);
+  }
+  return looked.length;
+}
+
+function isBare({ devices, sessions, events }: Tables, id: DeviceId): boolean {
+  const device = devices.get(id);
+  return (
+    device !== undefined &&
+    device.state === null &&
+    device.holding === null &&
+    device.session === null &&
+    device.messages.length === 0 &&
+    ![...sessions.values()].some((session) => session.device === id) &&
+    !events.some((event) => event.device === id)
+  );
 }

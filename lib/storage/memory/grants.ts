@@ -13,7 +13,7 @@ export function grantOperations(memory: Memory): Pick<Synchronous, 'accept' | 'n
   return {
     accept(messages, terms) {
       const now = clock();
-      link(memory, messages);
+      link(memory, messages, now);
       const arrivals = messages.flatMap((message, index) => {
         const id = deviceOfSender(tables, message);
         if (id === undefined) return [];

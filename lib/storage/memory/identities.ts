@@ -21,7 +21,7 @@ interface Ids extends Place {
  * Gives every sender a device, and one person one device: first each number that nobody has seen, then the user ids,
  * then the ids that have become others.
  */
-export function link(memory: Memory, messages: IncomingMessage[]): void {
+export function link(memory: Memory, messages: IncomingMessage[], now: number): void {
   const { tables, deviceOf } = memory;
   const named = messages.flatMap(({ sender, channel, account, externalId, becomes }) => {
     if (!('phone' in sender)) return [];
@@ -46,6 +46,8 @@ export function link(memory: Memory, messages: IncomingMessage[]): void {
     if (becomes.phone !== null)
       tables.identities.set(nameOf(becomes, 'phone', becomes.phone), device);
   }
+  for (const name of tables.identities.keys())
+    if (!tables.checked.has(name)) tables.checked.set(name, now);
 }
 
 /**

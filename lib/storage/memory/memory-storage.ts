@@ -8,6 +8,7 @@ import { commitOperations } from './commits.ts';
 import { deliveryOperations } from './deliveries.ts';
 import { deviceOperations } from './devices.ts';
 import { failedOperations } from './failed.ts';
+import { figureOperations } from './figures.ts';
 import { grantOperations } from './grants.ts';
 import { historyOperations } from './histories.ts';
 import { leaseOperations } from './leases.ts';
@@ -43,6 +44,7 @@ export function createMemoryStorage(
     ...historyOperations(memory),
     ...searchOperations(memory),
     ...deviceOperations(memory),
+    ...figureOperations(memory),
     ...upkeepOperations(memory),
   });
 }

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../json.ts';
 import type { StorageLimits } from '../limits.ts';
-import type { DeviceId, Fence, Lane, Version } from '../storage.ts';
+import type { Counter, DeviceId, Fence, Lane, Version } from '../storage.ts';
 
 // What is kept, in plain maps. Times are milliseconds since 1970.
 
@@ -117,8 +117,12 @@ export interface Tables {
   keys: Map<string, Row>;
   /** Devices by what their senders are called: `[channel, account, kind, value]` as JSON. */
   identities: Map<string, DeviceId>;
+  /** When the clean-up last saw that an identity is needed, or it was learnt. */
+  checked: Map<string, number>;
   /** Oldest first. */
   events: LockEvent[];
+  /** What the instances have counted: `[name, label]` as JSON. */
+  counters: Map<string, Counter>;
   /** The last version or fence that was drawn, and the last id. */
   drawn: number;
   lastId: number;
@@ -139,7 +143,9 @@ export const emptyTables = (): Tables => ({
   sessions: new Map(),
   keys: new Map(),
   identities: new Map(),
+  checked: new Map(),
   events: [],
+  counters: new Map(),
   drawn: 0,
   lastId: 0,
 });

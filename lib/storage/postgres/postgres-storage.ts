@@ -7,6 +7,7 @@ import { clock, clockNow, type Database, only } from './database.ts';
 import { deviceOperations } from './devices.ts';
 import { failedOperations } from './failed.ts';
 import { run } from './failures.ts';
+import { figureOperations } from './figures.ts';
 import { grantOperations } from './grants.ts';
 import { historyOperations } from './histories.ts';
 import { lockOperations } from './locks.ts';
@@ -33,6 +34,7 @@ export function createPostgresStorage(db: Database, limits: StorageLimits): Stor
     ...searchOperations(db),
     ...historyOperations(db),
     ...deviceOperations(db),
+    ...figureOperations(db),
     ...upkeepOperations(db, limits),
   };
 }
