@@ -14,10 +14,28 @@ BEGIN
   RETURN to_tsvector('baton_search', regexp_replace(left(normalize(p_text), 50000), '([/<])', ' \1 ', 'g'));
 END $$;
 --> statement-breakpoint
+CREATE TABLE "link_codes" (
+	"code_key" "bytea" PRIMARY KEY NOT NULL,
+	"device_id" uuid NOT NULL,
+	"redeemed_by" uuid,
+	"expires_at" timestamp (3) with time zone NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "link_tries" (
+	"device_id" uuid PRIMARY KEY NOT NULL,
+	"tries" integer NOT NULL,
+	"since" timestamp (3) with time zone NOT NULL
+);
+--> statement-breakpoint
 ALTER TABLE "chat_messages" drop column "search";--> statement-breakpoint
 ALTER TABLE "chat_messages" ADD COLUMN "search" "tsvector" GENERATED ALWAYS AS (baton_search_vector_v1(content)) STORED;--> statement-breakpoint
 -- it went with the column
 CREATE INDEX "chat_messages_search" ON "chat_messages" USING gin ("search");--> statement-breakpoint
+ALTER TABLE "conversation_states" ADD COLUMN "rate_until" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "conversation_states" ADD COLUMN "erased_at" timestamp (3) with time zone;--> statement-breakpoint
+CREATE UNIQUE INDEX "link_codes_device" ON "link_codes" USING btree ("device_id");--> statement-breakpoint
+CREATE INDEX "link_codes_lapsing" ON "link_codes" USING btree ("expires_at");--> statement-breakpoint
+CREATE INDEX "link_tries_since" ON "link_tries" USING btree ("since");--> statement-breakpoint
 CREATE INDEX "chat_messages_fallen" ON "chat_messages" USING btree ("id") WHERE "chat_messages"."status" = 'waiting' and "chat_messages"."lane" = 'builtin';--> statement-breakpoint
 CREATE INDEX "chat_messages_erased" ON "chat_messages" USING btree ("created_at") WHERE "chat_messages"."status" = 'erased';--> statement-breakpoint
 CREATE INDEX "chat_messages_failed" ON "chat_messages" USING btree ("id") WHERE "chat_messages"."status" = 'failed' and "chat_messages"."role" = 'user';--> statement-breakpoint

@@ -9,6 +9,7 @@ import { cleanUpCases } from './clean-up.ts';
 import { clockCases } from './clock.ts';
 import { commitCases } from './commit.ts';
 import { deliveryCases } from './delivery.ts';
+import { erasingCases } from './erasing.ts';
 import { humanCases } from './human.ts';
 import { identityCases } from './identities.ts';
 import { keyCases } from './keys.ts';
@@ -53,6 +54,7 @@ const groups = {
   'chat texts': chatTextCases,
   'clean-up': cleanUpCases,
   retention: retentionCases,
+  erasing: erasingCases,
   keys: keyCases,
   sizes: sizeCases,
   clock: clockCases,

@@ -7,6 +7,7 @@ import { sessionOperations } from './chat-sessions.ts';
 import { commitOperations } from './commits.ts';
 import { deliveryOperations } from './deliveries.ts';
 import { deviceOperations } from './devices.ts';
+import { erasingOperations } from './erasing.ts';
 import { failedOperations } from './failed.ts';
 import { grantOperations } from './grants.ts';
 import { historyOperations } from './histories.ts';
@@ -43,6 +44,7 @@ export function createMemoryStorage(
     ...historyOperations(memory),
     ...searchOperations(memory),
     ...deviceOperations(memory),
+    ...erasingOperations(memory),
     ...upkeepOperations(memory),
   });
 }

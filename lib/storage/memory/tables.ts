@@ -46,6 +46,10 @@ export interface Device {
   grant: Grant | null;
   /** The newest fence that was committed with, and what; no hash where it only sends what stands there already. */
   committed: { fence: Fence; hash: string | null } | null;
+  /** What RATE_LIMIT let in counts until then. */
+  rateUntil: number;
+  /** When everything of it was erased; null: it never was. */
+  erasedAt: number | null;
   /** In the order of their ids. */
   messages: Row[];
 }
@@ -110,6 +114,14 @@ export interface LockEvent {
   reason: 'expired' | 'cleared' | 'handed_over';
 }
 
+export interface LinkCode {
+  /** Whose conversation it opens. */
+  device: DeviceId;
+  /** To whom alone it is still good. */
+  redeemedBy: DeviceId | null;
+  endsAt: number;
+}
+
 export interface Tables {
   devices: Map<DeviceId, Device>;
   sessions: Map<string, Session>;
@@ -117,6 +129,10 @@ export interface Tables {
   keys: Map<string, Row>;
   /** Devices by what their senders are called: `[channel, account, kind, value]` as JSON. */
   identities: Map<string, DeviceId>;
+  /** Codes by which another device joins a conversation. */
+  linkCodes: Map<string, LinkCode>;
+  /** Wrong ones that a device has tried. */
+  linkTries: Map<DeviceId, { count: number; since: number }>;
   /** Oldest first. */
   events: LockEvent[];
   /** The last version or fence that was drawn, and the last id. */
@@ -139,6 +155,8 @@ export const emptyTables = (): Tables => ({
   sessions: new Map(),
   keys: new Map(),
   identities: new Map(),
+  linkCodes: new Map(),
+  linkTries: new Map(),
   events: [],
   drawn: 0,
   lastId: 0,
@@ -152,23 +170,34 @@ export const keyOf = (channel: string, account: string, externalId: string): str
 export function deviceRow({ devices }: Tables, id: DeviceId, now: number): Device {
   const known = devices.get(id);
   if (known !== undefined) return known;
-  const fresh: Device = {
-    id,
-    createdAt: now,
-    holding: null,
-    lockVersion: null,
-    state: null,
-    stateVersion: null,
-    stateUpdatedAt: 0,
-    session: null,
-    lastSeq: 0,
-    grant: null,
-    committed: null,
-    messages: [],
-  };
+  const fresh = newDevice(id, now);
   devices.set(id, fresh);
   return fresh;
 }
+
+export const newDevice = (id: DeviceId, now: number): Device => ({
+  id,
+  createdAt: now,
+  holding: null,
+  lockVersion: null,
+  state: null,
+  stateVersion: null,
+  stateUpdatedAt: 0,
+  session: null,
+  lastSeq: 0,
+  grant: null,
+  committed: null,
+  rateUntil: 0,
+  erasedAt: null,
+  messages: [],
+});
+
+/** The name of a device as one that was linked to another. */
+const linkName = (id: DeviceId): string => JSON.stringify(['device', '', 'device', id]);
+
+/** The device whose conversation a device shares; itself where it was never linked. */
+export const linkedTo = ({ identities }: Tables, id: DeviceId): DeviceId =>
+  identities.get(linkName(id)) ?? id;
 
 export const messagesIn = ({ devices }: Tables, { id, device }: Session): Row[] =>
   (devices.get(device)?.messages ?? []).filter(({ session }) => session === id);

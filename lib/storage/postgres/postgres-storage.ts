@@ -5,6 +5,7 @@ import { answerOperations } from './answers.ts';
 import { commitOperations } from './commits.ts';
 import { clock, clockNow, type Database, only } from './database.ts';
 import { deviceOperations } from './devices.ts';
+import { erasingOperations } from './erasing.ts';
 import { failedOperations } from './failed.ts';
 import { run } from './failures.ts';
 import { grantOperations } from './grants.ts';
@@ -33,6 +34,7 @@ export function createPostgresStorage(db: Database, limits: StorageLimits): Stor
     ...searchOperations(db),
     ...historyOperations(db),
     ...deviceOperations(db),
+    ...erasingOperations(db),
     ...upkeepOperations(db, limits),
   };
 }
