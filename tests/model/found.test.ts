@@ -51,4 +51,16 @@ describe('what was found', () => {
       { do: 'wait', ms: 6 * 86_400_000 },
       { do: 'clean up', batch: 1 },
     ));
+
+  it('when a fall is noted is not what is compared: a reply behind one that rests was looked at by the model alone', () =>
+    plays(
+      { do: 'accept', said: [{ who: { device: 0 }, id: 0 }], ...terms },
+      { do: 'commit', turn: 0, content: { replies: 2, deliver: true, ...keep }, leaseMs: 60_000 },
+      {
+        do: 'note statuses',
+        told: [{ reply: 0, status: 'failed', byId: true, attempt: 1, retryMs: 600_000 }],
+      },
+      { do: 'wait', ms: 60_000 },
+      { do: 'recover', maxTurns: 1, leaseMs: 1 },
+    ));
 });

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { createMemoryStorage } from '../../lib/storage/memory/memory-storage.ts';
@@ -8,7 +7,12 @@ import type { StorageLimits } from '../../lib/storage/limits.ts';
 import type { DeviceId } from '../../lib/storage/storage.ts';
 import { memoryHarness } from '../support/memory.ts';
 import { createDatabase } from '../support/postgres.ts';
-import { type Harness, limits as usual, postgresHarness } from '../support/storage.ts';
+import {
+  type Harness,
+  limits as usual,
+  postgresHarness,
+  type StoredMessage,
+} from '../support/storage.ts';
 
 /** Small, so that a short script reaches every one of them. */
 export const limits: StorageLimits = {
@@ -48,8 +52,6 @@ export async function openMovablePostgres(): Promise<MovablePostgres> {
   client.on('error', () => {}); // dropping the database ends it
   await client.connect();
   await client.query(STANDING_CLOCK);
-  if (process.env['MODEL_PATCH'])
-    await client.query(readFileSync(process.env['MODEL_PATCH'], 'utf8')); // XXX
   const keys = await client.query<{ inner_key: Buffer; outer_key: Buffer }>(
     'SELECT inner_key, outer_key FROM deployment_keys',
   );
@@ -59,12 +61,20 @@ export async function openMovablePostgres(): Promise<MovablePostgres> {
   return {
     ...harness,
     deviceOf: (identity) => deviceOf(identity, inner, outer),
+    async messages(device) {
+      const { rows } = await client.query<{ over: boolean }>(
+        'SELECT turn_expires_at <= at AS over FROM conversation_states, standing_clock WHERE device_id = $1',
+        [device],
+      );
+      const messages = await harness.messages(device);
+      return rows[0]?.over === true ? messages.map(lapsed) : messages;
+    },
     async setClock(at) {
       await client.query('UPDATE standing_clock SET at = $1', [new Date(at)]);
     },
     async reset() {
       await client.query(
-        'TRUNCATE conversation_states, chat_sessions, chat_messages, channel_identities, lock_events',
+        'TRUNCATE conversation_states, chat_sessions, chat_messages, channel_identities, lock_events, link_codes, link_tries',
       );
     },
     async close() {
@@ -73,6 +83,10 @@ export async function openMovablePostgres(): Promise<MovablePostgres> {
     },
   };
 }
+
+/** When it is noted that a worker fell while it was sending is the storage's own affair: by then it is so. */
+const lapsed = (message: StoredMessage): StoredMessage =>
+  message.status === 'sending' ? { ...message, status: 'unknown' } : message;
 
 /** As functions/baton_identity_device_v1.sql makes it, so that both sides have the same devices. */
 function deviceOf(identity: string, inner: Buffer, outer: Buffer): DeviceId {
@@ -104,9 +118,15 @@ export function openModel(deviceOf: MovablePostgres['deviceOf'], start: number):
   const now = () => at;
   const tables = emptyTables();
   const storage = createMemoryStorage(limits, { tables, now, deviceOf });
+  const harness = memoryHarness(storage, tables, now);
   return {
-    ...memoryHarness(storage, tables, now),
+    ...harness,
     tables,
+    async messages(device) {
+      const endsAt = tables.devices.get(device)?.grant?.endsAt ?? null;
+      const messages = await harness.messages(device);
+      return endsAt !== null && endsAt <= at ? messages.map(lapsed) : messages;
+    },
     setClock(to) {
       at = to;
       return Promise.resolve();

@@ -110,6 +110,7 @@ export function postgresHarness(
   // as a replica, because what a test moves in time must not look to the triggers like a lock that changed hands
   const options = '-c session_replication_role=replica';
   const pool = new pg.Pool({ connectionString: database.url, max: 2, options });
+  pool.on('error', () => {}); // dropping the database ends its idle connections
   const query = async <Row extends pg.QueryResultRow>(text: string, values: unknown[]) =>
     (await pool.query<Row>(text, values)).rows;
   return {
