@@ -211,9 +211,7 @@ export const writing: readonly Route[] = [
   {
     name: 'POST /api/device',
     statements: 1,
-    // registering is limited per address
-    call: (url, device) =>
-      call(url, 'POST', '/api/device', { device, headers: { 'x-real-ip': device } }),
+    call: onDevice('POST', '/api/device'),
     surplus: `(SELECT count(*) - 1 FROM conversation_states WHERE device_id = $1)`,
   },
   { name: 'GET /api/cron/cleanup', statements: 1, call: clean },
