@@ -11,7 +11,7 @@ Plays faults against real instances of the deployment over a real PostgreSQL, co
 line per promise. Ends with 0 where every promise was kept.
 
   --only NAME   one scenario; may be given more than once
-  --full        the large numbers, some half an hour; left out: the small ones of CI, some three minutes
+  --full        the large numbers, some twenty minutes; left out: the small ones of CI, some three minutes
   --seed N      repeats the faults of another run, as far as time allows
   --help
 

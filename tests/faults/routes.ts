@@ -211,10 +211,25 @@ export const writing: readonly Route[] = [
   {
     name: 'POST /api/device',
     statements: 1,
-    // registering is limited per address
-    call: (url, device) =>
-      call(url, 'POST', '/api/device', { device, headers: { 'x-real-ip': device } }),
+    call: onDevice('POST', '/api/device'),
     surplus: `(SELECT count(*) - 1 FROM conversation_states WHERE device_id = $1)`,
+  },
+  {
+    name: 'DELETE /api/device',
+    statements: 1,
+    prepare: async (url, device) => String((await say(url, device, 'm', 'hello')).status),
+    call: onDevice('DELETE', '/api/device'),
+    surplus: `${stateIs('NULL')} + (SELECT count(*) FROM chat_messages WHERE device_id = $1 AND content <> '')`,
+  },
+  {
+    name: 'DELETE /api/chat/users/{user_id}',
+    statements: 1,
+    prepare: async (url, device) => {
+      const begun = await call(url, 'POST', '/api/chat/sessions', { body: { user_id: device } });
+      return String(begun.json['session_id']);
+    },
+    call: (url, device) => call(url, 'DELETE', `/api/chat/users/${device}`),
+    surplus: `(SELECT count(*) FROM chat_sessions WHERE session_id = $2::uuid)`,
   },
   { name: 'GET /api/cron/cleanup', statements: 1, call: clean },
 ];
@@ -237,6 +252,8 @@ export const reading: readonly Route[] = [
   { name: 'GET /api/chat/sessions/{id}', statements: 1, call: readSession() },
   { name: 'GET /api/chat/sessions/{id}/history', statements: 1, call: readSession('/history') },
   { name: 'GET /api/device', statements: 1, call: onDevice('GET', '/api/device') },
+  { name: 'GET /api/chat/stats', statements: 1, call: onDevice('GET', '/api/chat/stats') },
+  { name: 'GET /api/metrics', statements: 1, call: onDevice('GET', '/api/metrics') },
   { name: 'GET /api/health', statements: 1, call: onDevice('GET', '/api/health') },
 ];
 

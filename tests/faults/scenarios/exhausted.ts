@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { type Heard, isSuccess, knock, say } from '../client.ts';
-import { audit, comesTrue, unanswered } from '../ledger.ts';
+import { audit, comesTrue, isQuiet, lapse, unanswered } from '../ledger.ts';
 import { newDevice, writing } from '../routes.ts';
 import type { Database, Scenario, World } from '../world.ts';
 
@@ -63,12 +63,21 @@ export const exhausted: Scenario = {
 
     // many at once over few connections: refused or answered, never half
     const ids: string[] = [];
+    const devices: string[] = [];
     const talk = async () => {
       const [device, id] = [randomUUID(), randomUUID()];
       ids.push(id);
+      devices.push(device);
       while (!isSuccess(await say(instance.url, device, id, 'hello')));
     };
     await Promise.all(Array.from({ length: world.size(60, 600) }, talk));
+    // what a worker could not write for want of a connection waits for the end of its lease, and for somebody's call
+    await comesTrue(async () => {
+      if (await isQuiet(database, 1)) return true;
+      await lapse(database, devices);
+      await knock(instance.url);
+      return false;
+    }, 60);
     const { astray, twice, miscounted } = await audit(database);
     const wrong = (await unanswered(database, ids)) + astray + twice + miscounted;
     return [
