@@ -46,7 +46,7 @@ export function loadSettings(file: string | undefined): Config {
  *
  * @throws {StartupError} where there is none yet
  */
-async function openDatabase(config: Config, running: AsyncDisposableStack): Promise<string> {
+export async function openDatabase(config: Config, running: AsyncDisposableStack): Promise<string> {
   const url = config.directDatabaseUrl ?? config.databaseUrl;
   if (url !== null) return url;
   const home = resolve(root, config.dataDir);

@@ -3,6 +3,7 @@ import type { Channel } from './channels/channel.ts';
 import { type Frame, hasTime } from './frame.ts';
 import type { Lease } from './lease.ts';
 import { log } from './log.ts';
+import { inSpan } from './spans.ts';
 import type { Delivery, DeviceId, OutgoingReply, Storage, Turn } from './storage/storage.ts';
 
 /** Milliseconds that a timer may fire too early, and the storage rounds. */
@@ -34,7 +35,12 @@ export async function deliver(
   for (const reply of replies) {
     // past the lease somebody else may be sending: what is left unsaid here becomes `unknown` there
     if (channel === null || !lease.holds()) break;
-    const delivery = await channel.send(reply, turn, lease.signal);
+    const attributes = { 'baton.device_id': turn.device, 'baton.channel': turn.channel };
+    const delivery = await inSpan('send', attributes, async (span) => {
+      const sent = await channel.send(reply, turn, lease.signal);
+      span.setAttribute('baton.status', sent.status);
+      return sent;
+    });
     deliveries.push(delivery);
     // the next one must not overtake it
     if (delivery.status === 'pending' || delivery.status === 'unknown') break;

@@ -4,6 +4,7 @@ import { count } from './counters.ts';
 import { BatonError } from './errors.ts';
 import { assertStorable, type JsonObject, storableText } from './json.ts';
 import { assertFits, unlessRefused } from './limits.ts';
+import { inSpan } from './spans.ts';
 import {
   type AcceptedDevice,
   type Commit,
@@ -76,7 +77,9 @@ export async function submit(
     sentAt: null,
     maxWaiting: config.maxWaitingMessages,
   };
-  const [accepted] = await storage.accept([incoming], termsOf(config, requestId));
+  const terms = termsOf(config, requestId);
+  const attributes = { 'baton.channel': 'api', 'baton.lane': terms.lane, 'baton.messages': 1 };
+  const [accepted] = await inSpan('accept', attributes, () => storage.accept([incoming], terms));
   return accepted === undefined ? { kind: 'nothing' } : toAsked(unlessRefused(accepted));
 }
 
@@ -133,7 +136,13 @@ export async function answerTurn(
     ...(answer.statePatch !== undefined && { statePatch: answer.statePatch }),
     ...(answer.complete === true && { complete: true }),
   };
-  const result = await storage.commit(device, fence, 'external', commit, config.turnLease * 1_000);
+  const leaseMs = config.turnLease * 1_000;
+  const attributes = { 'baton.device_id': device, 'baton.replies': commit.replies.length };
+  const result = await inSpan('commit', attributes, async (span) => {
+    const committed = await storage.commit(device, fence, 'external', commit, leaseMs);
+    span.setAttribute('baton.outcome', committed.outcome);
+    return committed;
+  });
   count('turns', TOLD[result.outcome]);
   if (result.outcome === 'committed') return result.turn;
   if (result.outcome === 'lost') throw lost();

@@ -9,6 +9,7 @@ import { BatonError } from './errors.ts';
 import { type Frame, hasTime } from './frame.ts';
 import { keepLease, type Lease, TurnEnded } from './lease.ts';
 import { describeError, log } from './log.ts';
+import { inSpan } from './spans.ts';
 import type {
   AcceptedDevice,
   CommitResult,
@@ -63,12 +64,18 @@ export async function receive(
   frame: Frame,
   burstMs = 0,
 ): Promise<AcceptedDevice[]> {
-  return storage.accept(messages, {
+  const terms = {
     requestId: frame.requestId,
     lane: 'builtin',
     leaseMs: config.turnLease * 1_000 + burstMs,
     maxTurns: PARALLEL_TURNS,
-  });
+  } as const;
+  const attributes = {
+    'baton.channel': messages[0]?.channel,
+    'baton.lane': terms.lane,
+    'baton.messages': messages.length,
+  };
+  return inSpan('accept', attributes, () => storage.accept(messages, terms));
 }
 
 /**
@@ -267,7 +274,13 @@ function commitOutcome(
   lease: Lease,
 ): Promise<CommitResult> {
   const content = { replies, deliver: toBeSent, lock, ...(statePatch !== null && { statePatch }) };
-  return storage.commit(turn.device, turn.fence, 'builtin', content, lease.length());
+  const attributes = { 'baton.device_id': turn.device, 'baton.replies': replies.length };
+  return inSpan('commit', attributes, async (span) => {
+    const length = lease.length();
+    const result = await storage.commit(turn.device, turn.fence, 'builtin', content, length);
+    span.setAttribute('baton.outcome', result.outcome);
+    return result;
+  });
 }
 
 /** Counts the failure, and tries again in this very call if there is time; else the sweep does. */

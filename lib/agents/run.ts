@@ -3,6 +3,7 @@ import { assertStorable, type JsonObject, type JsonValue, parseJson } from '../j
 import { log } from '../log.ts';
 import { diffPatch, mergePatch } from '../merge-patch.ts';
 import { InvalidReply, toReply } from '../replies.ts';
+import { inSpan } from '../spans.ts';
 import { HUMAN, type LockMove, type Message, type Reply, type Turn } from '../storage/storage.ts';
 import type { Agent, AgentTurn } from './agent.ts';
 import { isCancel, saysNothing } from './plain-text.ts';
@@ -135,7 +136,10 @@ async function runOne(
   const abort = () => aborted.reject(signal.reason);
   signal.addEventListener('abort', abort);
   try {
-    await Promise.race([agent.answer(opened.turn), aborted.promise]);
+    const attributes = { 'baton.agent': agent.key, 'baton.device_id': draft.turn.device };
+    await inSpan('agent', attributes, async () => {
+      await Promise.race([agent.answer(opened.turn), aborted.promise]);
+    });
     return opened.step();
   } finally {
     signal.removeEventListener('abort', abort);

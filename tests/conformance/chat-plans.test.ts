@@ -4,7 +4,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exportText } from '../../lib/export.ts';
 import { openPg } from '../../lib/storage/postgres/pg.ts';
-import type { DeviceId, SessionScope, Storage } from '../../lib/storage/storage.ts';
+import type { DeviceId, ExportScope, SessionScope, Storage } from '../../lib/storage/storage.ts';
 import { limits } from '../support/storage.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -224,7 +224,11 @@ describe('what the clean-up looks at', () => {
 
 describe('an export', () => {
   /** The most bytes that are held at a time, on the heap and beside it. */
-  async function most(storage: Storage, read: (text: string) => void): Promise<number> {
+  async function most(
+    storage: Storage,
+    of: ExportScope,
+    read: (text: string) => void,
+  ): Promise<number> {
     setFlagsFromString('--expose-gc');
     const gc = runInNewContext('gc') as () => void;
     const used = () => {
@@ -235,7 +239,6 @@ describe('an export', () => {
     const before = used();
     let peak = 0;
     let parts = 0;
-    const of = { user: 'one', device: null, includeExpired: true };
     for await (const text of exportText({ storage }, of, 'jsonl')) {
       read(text);
       if (parts++ % 10 === 0) peak = Math.max(peak, used() - before);
@@ -252,7 +255,8 @@ describe('an export', () => {
     const { storage, close } = openPg(database.url, limits, 1);
     let lines = 0;
     let bytes = 0;
-    const peak = await most(storage, (text) => {
+    const of = { user: 'one', device: null, includeExpired: true };
+    const peak = await most(storage, of, (text) => {
       lines += text.split('\n').length - 1;
       bytes += text.length;
     });
@@ -260,6 +264,31 @@ describe('an export', () => {
     expect(lines).toBe(Number(rows[0]?.rows));
     expect(lines).toBeGreaterThan(SESSIONS * EACH);
     expect(bytes).toBeGreaterThan(20 * MEBIBYTE);
+    expect(peak).toBeLessThan(8 * MEBIBYTE);
+  }, 120_000);
+
+  it('of a single thread of 100,000 messages as well, in their order', async () => {
+    await client.query(
+      `SET client_min_messages = warning; UPDATE chat_messages SET device_id = ${device}, session_id = ${session}, seq = id + 1000, content = id::text`,
+    );
+    const { rows } = await client.query<{ count: string; id: string }>(
+      `SELECT count(*), ${session} AS id FROM chat_messages`,
+    );
+    const { storage, close } = openPg(database.url, limits, 1);
+    let last = 0;
+    let lines = 0;
+    let isInOrder = true;
+    const peak = await most(storage, { session: rows[0]?.id ?? '' }, (text) => {
+      for (const [, content] of text.matchAll(/"content":"(\d+)"/g)) {
+        isInOrder &&= Number(content) > last;
+        last = Number(content);
+        lines++;
+      }
+    });
+    await close();
+    expect(isInOrder).toBe(true);
+    expect(lines).toBe(Number(rows[0]?.count));
+    expect(lines).toBeGreaterThan(SESSIONS * EACH - 2_000);
     expect(peak).toBeLessThan(8 * MEBIBYTE);
   }, 120_000);
 });
