@@ -1,11 +1,12 @@
 import { addressOf } from '../lib/access/addresses.ts';
 import { verifyUserToken } from '../lib/access/user-tokens.ts';
-import { readDevice, registerDevice, renewRegistration } from '../lib/devices.ts';
+import { eraseDevice, readDevice, registerDevice, renewRegistration } from '../lib/devices.ts';
 import { BatonError } from '../lib/errors.ts';
 import { sessionRecord } from '../lib/export.ts';
 import { BODY_LIMIT, check, parseObject, readBytes, requireType } from '../lib/http/body.ts';
 import { deviceBody } from '../lib/http/device-fields.ts';
 import { newDevice } from '../lib/http/device-id.ts';
+import { receiptOf, wantsReceipt } from '../lib/http/receipt.ts';
 import { json, route } from '../lib/http/route.ts';
 import type { DeviceRecord } from '../lib/storage/storage.ts';
 
@@ -75,5 +76,12 @@ export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = route('/api/devi
       token: registered.token,
       expires_at: registered.expiresAt,
     });
+  },
+
+  /** 204, or where the caller prefers it (RFC 7240) a receipt. */
+  async DELETE({ app, device, request }) {
+    const receipt = await eraseDevice(app, device());
+    if (!wantsReceipt(request.headers)) return new Response(null, { status: 204 });
+    return json(200, receiptOf(receipt), { 'preference-applied': 'return=representation' });
   },
 });

@@ -22,6 +22,7 @@ DECLARE
   s conversation_states;
   -- senders that have to be looked up
   v_named boolean := jsonb_path_exists(p_messages, '$[*] ? (exists (@.phone) || exists (@.user_id))');
+  v_unerased jsonb;
   v_of uuid[];
   v_keys bytea[];
   v_devices uuid[];
@@ -31,14 +32,10 @@ DECLARE
   v_taken int := 0;
 BEGIN
   IF v_named THEN
-    PERFORM baton_link_v1(p_messages);
-    v_of := baton_resolve_v1(p_messages);
-  ELSE
-    SELECT array_agg(coalesce((m ->> 'device_id')::uuid,
-      (SELECT t.device_id FROM chat_sessions t
-       WHERE t.session_id = (m ->> 'session_id')::uuid AND t.device_id = coalesce((m ->> 'owner')::uuid, t.device_id))) ORDER BY ord) INTO v_of
-    FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord);
+    v_unerased := baton_unerased_v1(p_messages);
+    PERFORM baton_link_v1(v_unerased);
   END IF;
+  v_of := baton_resolve_v1(p_messages);
   SELECT array_agg(q.d ORDER BY q.d) INTO v_devices FROM (SELECT DISTINCT d FROM unnest(v_of) d WHERE d IS NOT NULL) q;
   -- a session's device is its account
   SELECT array_agg(baton_dedupe_key_v1(m ->> 'channel', coalesce(m ->> 'account', v_of[ord]::text), m ->> 'external_id') ORDER BY ord) INTO v_keys
@@ -48,8 +45,8 @@ BEGIN
   SELECT d FROM unnest(v_devices) d WHERE NOT EXISTS (SELECT FROM conversation_states c WHERE c.device_id = d)
   ORDER BY d ON CONFLICT DO NOTHING;
   PERFORM FROM conversation_states c WHERE c.device_id = ANY (v_devices) ORDER BY c.device_id FOR UPDATE;
-  IF v_named AND baton_resolve_v1(p_messages) IS DISTINCT FROM v_of THEN
-    -- an erase or a merge came between. Giving up drops every lock; going round again in here would take them
+  IF baton_resolve_v1(p_messages) IS DISTINCT FROM v_of OR (v_named AND baton_unerased_v1(p_messages) <> v_unerased) THEN
+    -- an erase, a link or a merge came between. Giving up drops every lock; going round again in here would take them
     -- out of order
     RAISE EXCEPTION 'an identity moved' USING ERRCODE = '40001';
   END IF;
@@ -242,6 +239,7 @@ DECLARE
   s conversation_states;
   v_live boolean;
 BEGIN
+  p_device := baton_linked_v1(p_device);
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
   now := baton_now_v1();
   v_live := coalesce(s.active_agent IS NOT NULL AND s.lock_expires_at > now, false);
@@ -403,9 +401,14 @@ DECLARE
   t chat_sessions;
   v_live bigint;
   v_begun bigint;
+  v_asked uuid := p_device;
 BEGIN
+  p_device := baton_linked_v1(p_device);
   PERFORM pg_advisory_xact_lock(hashtextextended(coalesce('user ' || p_user, 'device ' || p_device), 0));
   PERFORM FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
+  IF baton_linked_v1(v_asked) <> p_device THEN
+    RAISE EXCEPTION 'a link came between' USING ERRCODE = '40001';
+  END IF;
   now := baton_now_v1();
   SELECT * INTO t FROM chat_sessions c WHERE c.session_id = p_session;
   IF t.session_id IS NULL THEN
@@ -437,6 +440,7 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 DECLARE
   t chat_sessions;
 BEGIN
+  p_owner := baton_linked_v1(p_owner);
   PERFORM FROM conversation_states s JOIN chat_sessions c ON c.device_id = s.device_id WHERE c.session_id = p_session FOR UPDATE OF s;
   SELECT * INTO t FROM chat_sessions c WHERE c.session_id = p_session FOR UPDATE;
   now := baton_now_v1();
@@ -457,7 +461,7 @@ END $$;
 
 --> statement-breakpoint
 -- What is stored about a device, as of one moment (STABLE: every part of it is read from the caller's snapshot). No row
--- where nothing is. p_user: of its chat sessions only this user's; null: all. The last p_limit sessions and holdings.
+-- where nothing is, also where everything was erased since. p_user: of its chat sessions only this user's; null: all. The last p_limit sessions and holdings.
 CREATE OR REPLACE FUNCTION baton_device_v1(p_device uuid, p_user text, p_limit int)
 RETURNS TABLE (now timestamptz, created_at timestamptz, updated_at timestamptz, lock jsonb, state jsonb, messages jsonb,
   session_count int, sessions jsonb, events jsonb)
@@ -466,6 +470,7 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 DECLARE
   s conversation_states;
 BEGIN
+  p_device := baton_linked_v1(p_device);
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device;
   IF NOT FOUND THEN
     RETURN;
@@ -489,7 +494,11 @@ BEGIN
     ORDER BY c.last_activity DESC, c.session_id DESC LIMIT p_limit) q;
   SELECT jsonb_agg(jsonb_build_object('agent', q.agent, 'from', q.started_at, 'to', q.ended_at, 'reason', q.reason) ORDER BY q.id DESC)
   INTO events FROM (SELECT * FROM lock_events e WHERE e.device_id = p_device ORDER BY e.id DESC LIMIT p_limit) q;
-  RETURN NEXT;
+  IF s.erased_at IS NULL OR lock IS NOT NULL OR state IS NOT NULL OR sessions IS NOT NULL OR events IS NOT NULL
+    OR EXISTS (SELECT FROM chat_messages m WHERE m.device_id = p_device AND m.status <> 'erased')
+    OR EXISTS (SELECT FROM chat_sessions c WHERE c.device_id = p_device) THEN
+    RETURN NEXT;
+  END IF;
 END $$;
 
 --> statement-breakpoint
@@ -509,6 +518,88 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- ERASE: everything of a device and of the one it is linked to, or of a user (p_device null): of that user's devices at
+-- most p_limit in one call, more: call again. Of a device on which others have chat sessions too (shared) only the user's
+-- own sessions go, for lock and state may be the others'. State rows are blanked; messages that carry a key stay, empty,
+-- until they are eight days old, so that a redelivery is known and brings no word back.
+-- A worker that is at an answer there loses the turn. Lock order: identities, state rows by device, messages.
+CREATE OR REPLACE FUNCTION baton_erase_v1(p_device uuid, p_user text, p_limit int)
+RETURNS TABLE (now timestamptz, devices int, shared int, sessions int, messages int, holdings int, identities int, more boolean)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+  v_devices uuid[] := CASE WHEN p_user IS NULL THEN ARRAY[least(p_device, baton_linked_v1(p_device)), greatest(p_device, baton_linked_v1(p_device))]
+    ELSE ARRAY(SELECT DISTINCT c.device_id FROM chat_sessions c WHERE c.user_id = p_user ORDER BY c.device_id LIMIT p_limit) END;
+  v_whole uuid[];
+  v_sessions uuid[];
+  v_locked jsonb;
+  v_deleted int;
+BEGIN
+  v_locked := baton_identities_of_v1(v_devices);
+  PERFORM FROM conversation_states c WHERE c.device_id = ANY (v_devices) ORDER BY c.device_id FOR UPDATE;
+  IF baton_identities_of_v1(v_devices) IS DISTINCT FROM v_locked
+    OR (p_user IS NULL AND baton_linked_v1(p_device) <> ALL (v_devices)) THEN
+    -- one came or went between: giving up drops every lock, as in baton_accept_v1
+    RAISE EXCEPTION 'an identity moved' USING ERRCODE = '40001';
+  END IF;
+  now := baton_now_v1();
+  v_whole := ARRAY(SELECT DISTINCT d FROM unnest(v_devices) d
+    WHERE p_user IS NULL OR NOT EXISTS (SELECT FROM chat_sessions c WHERE c.device_id = d AND c.user_id <> p_user));
+  v_sessions := ARRAY(SELECT c.session_id FROM chat_sessions c
+    WHERE c.device_id = ANY (v_devices) AND (c.device_id = ANY (v_whole) OR c.user_id = p_user));
+
+  UPDATE conversation_states s SET turn_fence = nextval('baton_versions'), turn_owner = NULL, turn_expires_at = NULL, handed = '{}'
+  WHERE s.device_id = ANY (v_devices) AND s.device_id <> ALL (v_whole)
+    AND s.turn_expires_at IS NOT NULL AND s.committed_fence IS DISTINCT FROM s.turn_fence
+    AND EXISTS (SELECT FROM chat_messages m WHERE m.id = ANY (s.handed) AND m.session_id = ANY (v_sessions));
+  UPDATE conversation_states s SET session_id = NULL, session_expires_at = NULL, updated_at = now
+  WHERE s.device_id = ANY (v_devices) AND s.session_id = ANY (v_sessions);
+  UPDATE conversation_states s SET
+    active_agent = NULL, locked_at = NULL, lock_expires_at = NULL, lock_version = NULL, session_ttl = DEFAULT,
+    state = NULL, state_version = NULL, state_updated_at = NULL, session_id = NULL, session_expires_at = NULL, last_seq = 0,
+    turn_fence = nextval('baton_versions'), turn_owner = NULL, turn_lane = NULL, turn_expires_at = NULL, handed = NULL,
+    granted_lock_version = NULL, granted_state_version = NULL, committed_fence = NULL, committed_hash = NULL,
+    rate_until = NULL, erased_at = now, created_at = now, updated_at = now
+  WHERE s.device_id = ANY (v_whole);
+  devices := coalesce(cardinality(v_whole), 0);
+  shared := cardinality(v_devices) - devices;
+  IF p_user IS NULL THEN
+    -- the device itself and the one it was linked to are one conversation
+    devices := (SELECT count(*) FROM conversation_states s WHERE s.device_id = ANY (v_whole));
+    shared := 0;
+  END IF;
+
+  DELETE FROM chat_messages m
+  WHERE m.device_id = ANY (v_devices) AND (m.device_id = ANY (v_whole) OR m.session_id = ANY (v_sessions))
+    AND (m.dedupe_key IS NULL OR (m.created_at <= now - interval '8 days' AND m.status <> 'erased'));
+  GET DIAGNOSTICS v_deleted = ROW_COUNT;
+  UPDATE chat_messages m SET content = '', metadata = '{}', address = NULL, status = 'erased', seq = NULL, external_id = NULL
+  WHERE m.device_id = ANY (v_devices) AND (m.device_id = ANY (v_whole) OR m.session_id = ANY (v_sessions)) AND m.status <> 'erased';
+  GET DIAGNOSTICS messages = ROW_COUNT;
+  messages := messages + v_deleted;
+  DELETE FROM chat_sessions c WHERE c.session_id = ANY (v_sessions);
+  GET DIAGNOSTICS sessions = ROW_COUNT;
+  DELETE FROM lock_events e WHERE e.device_id = ANY (v_whole);
+  GET DIAGNOSTICS holdings = ROW_COUNT;
+  DELETE FROM channel_identities i WHERE i.device_id = ANY (v_whole);
+  GET DIAGNOSTICS identities = ROW_COUNT;
+  DELETE FROM link_codes l WHERE l.device_id = ANY (v_whole);
+  DELETE FROM link_tries l WHERE l.device_id = ANY (v_whole);
+  more := p_user IS NOT NULL AND EXISTS (SELECT FROM chat_sessions c WHERE c.user_id = p_user);
+  RETURN NEXT;
+END $$;
+
+--> statement-breakpoint
+-- The device of a message whose words were erased and whose key is still known; null: there is no such message.
+CREATE OR REPLACE FUNCTION baton_erased_v1(p_channel text, p_account text, p_external_id text) RETURNS uuid
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  RETURN (SELECT c.device_id FROM chat_messages c
+    WHERE c.dedupe_key = baton_dedupe_key_v1(p_channel, p_account, p_external_id) AND c.status = 'erased');
+END $$;
+
+--> statement-breakpoint
 -- A part of everything said in the chat sessions of a scope (as in baton_session_scope_v1; p_session: in this one alone):
 -- the sessions in the order of their beginning, after each what was said in it, in order. Starts behind p_session_after
 -- and p_seq_after, and ends after p_limit rows or a mebibyte; one row in any case. No row: that was all.
@@ -524,6 +615,7 @@ DECLARE
   v_rows int := 0;
   v_bytes bigint := 0;
 BEGIN
+  p_device := baton_linked_v1(p_device);
   FOR t IN
     SELECT c.* FROM (
       SELECT p_session AS session_id WHERE p_session IS NOT NULL
@@ -618,6 +710,7 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 DECLARE
   v_first bigint;
 BEGIN
+  p_owner := baton_linked_v1(p_owner);
   now := baton_now_v1();
   SELECT c.message_count INTO total FROM chat_sessions c
   WHERE c.session_id = p_session AND (p_expired OR c.expires_at > now) AND (p_owner IS NULL OR c.device_id = p_owner);
@@ -633,6 +726,18 @@ BEGIN
     END IF;
   END IF;
   RETURN NEXT;
+END $$;
+
+--> statement-breakpoint
+-- Locks the identities that lead to these devices, phones before user ids as every other call does, and names them.
+CREATE OR REPLACE FUNCTION baton_identities_of_v1(p_devices uuid[]) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  PERFORM FROM channel_identities i WHERE i.device_id = ANY (p_devices)
+  ORDER BY i.kind, i.channel, i.account, i.value FOR UPDATE;
+  RETURN (
+    SELECT jsonb_agg(jsonb_build_array(i.kind, i.channel, i.account, i.value, i.device_id) ORDER BY i.kind, i.channel, i.account, i.value)
+    FROM channel_identities i WHERE i.device_id = ANY (p_devices));
 END $$;
 
 --> statement-breakpoint
@@ -744,6 +849,16 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- The device whose conversation a device shares; itself where it was never linked. One hop: whoever is linked to a
+-- device follows when that one is linked on.
+CREATE OR REPLACE FUNCTION baton_linked_v1(p_device uuid) RETURNS uuid
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN coalesce((SELECT i.device_id FROM channel_identities i
+    WHERE (i.channel, i.account, i.kind, i.value) = ('device', '', 'device', p_device::text)), p_device);
+END $$;
+
+--> statement-breakpoint
 -- A page of the chat sessions of a scope (as in baton_session_scope_v1), the latest activity first, behind p_time_after
 -- and p_session_after. One more than p_limit where others follow. total: of all pages.
 CREATE OR REPLACE FUNCTION baton_list_sessions_v1(
@@ -752,6 +867,7 @@ CREATE OR REPLACE FUNCTION baton_list_sessions_v1(
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 BEGIN
+  p_device := baton_linked_v1(p_device);
   now := baton_now_v1();
   WITH scope AS MATERIALIZED (
     SELECT * FROM baton_session_scope_v1(p_user, p_device, p_active, p_expired, now)),
@@ -937,6 +1053,7 @@ DECLARE
   t chat_sessions;
   v_metadata jsonb;
 BEGIN
+  p_owner := baton_linked_v1(p_owner);
   PERFORM FROM conversation_states s JOIN chat_sessions c ON c.device_id = s.device_id WHERE c.session_id = p_session FOR UPDATE OF s;
   SELECT * INTO t FROM chat_sessions c WHERE c.session_id = p_session FOR UPDATE;
   now := baton_now_v1();
@@ -1044,16 +1161,23 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
--- The device of each message, in the order given. The user id decides: a phone number changes hands.
+-- The device of each message, in the order given; null: a chat session that nobody knows, or that is not its owner's. The
+-- user id decides: a phone number changes hands. A sender whose words were erased has no ids left: the message's key
+-- still tells the device.
 CREATE OR REPLACE FUNCTION baton_resolve_v1(p_messages jsonb) RETURNS uuid[]
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
   RETURN (
-    SELECT array_agg(coalesce(m.device_id,
-      baton_identity_v1(m.channel, m.account, 'user_id', m.user_id),
-      baton_identity_v1(m.channel, m.account, 'phone', m.phone)) ORDER BY m.ord)
-    FROM ROWS FROM (jsonb_to_recordset(p_messages) AS (device_id uuid, channel text, account text, phone text, user_id text))
-      WITH ORDINALITY AS m (device_id, channel, account, phone, user_id, ord));
+    SELECT array_agg(CASE
+      WHEN m.device_id IS NOT NULL THEN baton_linked_v1(m.device_id)
+      WHEN m.session_id IS NOT NULL THEN (SELECT t.device_id FROM chat_sessions t
+        WHERE t.session_id = m.session_id AND t.device_id = coalesce(baton_linked_v1(m.owner), t.device_id))
+      ELSE coalesce(baton_erased_v1(m.channel, m.account, m.external_id), baton_linked_v1(coalesce(
+        baton_identity_v1(m.channel, m.account, 'user_id', m.user_id),
+        baton_identity_v1(m.channel, m.account, 'phone', m.phone)))) END ORDER BY m.ord)
+    FROM ROWS FROM (jsonb_to_recordset(p_messages) AS
+        (device_id uuid, session_id uuid, owner uuid, channel text, account text, external_id text, phone text, user_id text))
+      WITH ORDINALITY AS m (device_id, session_id, owner, channel, account, external_id, phone, user_id, ord));
 END $$;
 
 --> statement-breakpoint
@@ -1121,6 +1245,7 @@ DECLARE
   v_everywhere boolean := p_user IS NULL AND p_device IS NULL;
   v_from bigint := 0;
 BEGIN
+  p_device := baton_linked_v1(p_device);
   now := baton_now_v1();
   IF v_everywhere AND querytree(v_query) = 'T' THEN
     RETURN NEXT;
@@ -1272,6 +1397,33 @@ LANGUAGE sql STABLE AS $$
     'last_activity', p_session.last_activity,
     'expires_at', p_session.expires_at)
 $$;
+
+--> statement-breakpoint
+-- Sets the lock if the guard holds. p_must_be_free: only where no live lock stands. p_versions: only the live
+-- lock of one of these versions; an empty array: any live lock; null: no such guard.
+CREATE OR REPLACE FUNCTION baton_set_lock_v1(p_device uuid, p_agent text, p_ttl int, p_must_be_free boolean, p_versions bigint[])
+RETURNS TABLE (now timestamptz, written boolean, lock jsonb)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  s conversation_states;
+  v_live boolean;
+BEGIN
+  p_device := baton_linked_v1(p_device);
+  IF p_versions IS NULL THEN
+    INSERT INTO conversation_states (device_id) VALUES (p_device) ON CONFLICT DO NOTHING;
+  END IF;
+  SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
+  now := baton_now_v1();
+  v_live := coalesce(s.active_agent IS NOT NULL AND s.lock_expires_at > now, false);
+  written := NOT (p_must_be_free AND v_live)
+    AND (p_versions IS NULL OR (v_live AND (p_versions = '{}' OR s.lock_version = ANY (p_versions))));
+  IF written THEN
+    PERFORM baton_move_lock_v1(p_device, p_agent, p_ttl, now);
+  END IF;
+  SELECT baton_lock_view_v1(c, now) INTO lock FROM conversation_states c WHERE c.device_id = p_device;
+  RETURN NEXT;
+END $$;
 
 --> statement-breakpoint
 -- SETTLE: what became of the replies the turn had to send, then the turn's end, or the next one if more waits and
@@ -1426,7 +1578,7 @@ BEGIN
           baton_sent_at_v1(r.sent_at, p_now) AS plausible,
           -- a number that is known as somebody else's is no way to this sender
           CASE WHEN coalesce(r.phone, r.user_id) IS NOT NULL THEN jsonb_strip_nulls(jsonb_build_object('user_id', r.user_id, 'phone',
-            CASE WHEN baton_identity_v1(r.channel, r.account, 'phone', r.phone) = p_of[r.ord] THEN coalesce(r.dial, r.phone) END)) END AS address
+            CASE WHEN baton_linked_v1(baton_identity_v1(r.channel, r.account, 'phone', r.phone)) = p_of[r.ord] THEN coalesce(r.dial, r.phone) END)) END AS address
         FROM ROWS FROM (jsonb_to_recordset(p_messages) AS (content text, metadata jsonb, channel text, account text, session_id uuid, external_id text,
             sent_at timestamptz, phone text, user_id text, dial text, turn boolean, author text, answer_within int))
           WITH ORDINALITY AS r (content, metadata, channel, account, session_id, external_id, sent_at, phone, user_id, dial, turn, author, answer_within, ord)
@@ -1593,4 +1745,14 @@ BEGIN
     'messages', coalesce(v_messages, '[]'),
     'history', coalesce(v_history, '[]'),
     'replies', coalesce(v_replies, '[]'));
+END $$;
+
+--> statement-breakpoint
+-- The messages of a call but those whose words were erased: a redelivery of one must not bring its sender's ids back.
+CREATE OR REPLACE FUNCTION baton_unerased_v1(p_messages jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  RETURN (
+    SELECT coalesce(jsonb_agg(e.m ORDER BY e.ord), '[]') FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)
+    WHERE baton_erased_v1(e.m ->> 'channel', e.m ->> 'account', e.m ->> 'external_id') IS NULL);
 END $$;

@@ -77,6 +77,11 @@ export const conversationStates = pgTable(
     createdAt: time('created_at').notNull().defaultNow(),
     /** The clock of the last operation on this row. */
     updatedAt: time('updated_at').notNull().defaultNow(),
+
+    /** RATE_LIMIT: the moment until which what was let in so far counts (a generic cell rate algorithm, one column). */
+    rateUntil: time('rate_until'),
+    /** When everything of the device was erased; whoever speaks for it begins afresh. */
+    erasedAt: time('erased_at'),
   },
   (table) => [
     // clean-up of lapsed locks
@@ -232,6 +237,38 @@ export const channelIdentities = pgTable(
     // retention
     index('channel_identities_checked').on(table.checkedAt),
   ],
+);
+
+/** Codes by which another device joins a conversation. The code itself is not kept. */
+export const linkCodes = pgTable(
+  'link_codes',
+  {
+    /** HMAC of the code. */
+    codeKey: bytes('code_key').primaryKey(),
+    /** Whose conversation it opens. */
+    deviceId: uuid('device_id').notNull(),
+    /** Who used it: to that device alone it is still good, so that a repeated call finds its work done. */
+    redeemedBy: uuid('redeemed_by'),
+    expiresAt: time('expires_at').notNull(),
+  },
+  (table) => [
+    // a device's own code, which a new one replaces
+    uniqueIndex('link_codes_device').on(table.deviceId),
+    // codes that are over
+    index('link_codes_lapsing').on(table.expiresAt),
+  ],
+);
+
+/** Wrong codes that a device has tried. */
+export const linkTries = pgTable(
+  'link_tries',
+  {
+    deviceId: uuid('device_id').primaryKey(),
+    tries: integer('tries').notNull(),
+    since: time('since').notNull(),
+  },
+  // how many were tried lately by all
+  (table) => [index('link_tries_since').on(table.since)],
 );
 
 /** Who held which device, written by the trigger of functions/baton_lock_event_v1.sql. */

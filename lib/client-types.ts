@@ -227,6 +227,19 @@ export interface Device {
   }[];
 }
 
+/** What was erased. */
+export interface Receipt {
+  erased_at: string;
+  /** Of which nothing is left. */
+  devices: number;
+  /** On which others have chat sessions too: only the user's own went. */
+  shared_devices: number;
+  sessions: number;
+  messages: number;
+  lock_events: number;
+  identities: number;
+}
+
 export interface CleanUp {
   expired_locks: number;
   expired_sessions: number;

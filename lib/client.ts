@@ -12,6 +12,7 @@ import type {
   Lock,
   NewMessage,
   NoTurn,
+  Receipt,
   Registration,
   RenewedTurn,
   RetriedMessages,
@@ -246,13 +247,17 @@ const sessionCalls = ({ ask, fetch: get }: Asking) => ({
   download: (id: string, format: 'jsonl' | 'csv' | 'md') => get(item(id, '/history'), { format }),
 });
 
-const otherCalls = ({ ask }: Asking) => ({
+const otherCalls = ({ ask, tell }: Asking) => ({
   device: {
     /** Registers one, or renews the token that is sent; not repeated, as a second try would find the first. */
     register: (body?: { user_token?: string }) =>
       ask<Registration>('POST', '/api/device', { body }),
     get: () => ask<Device>('GET', '/api/device'),
+    erase: () => tell('DELETE', '/api/device', { again: true }),
   },
+  /** Needs an API key. */
+  eraseUser: (id: string) =>
+    ask<Receipt>('DELETE', `/api/chat/users/${encodeURIComponent(id)}`, { again: true }),
   /** A message of a web page or an app, and its replies. */
   say: (message: NewMessage) => ask<WebAnswer>('POST', '/api/webhooks/web', write(named(message))),
   /** Needs CRON_SECRET as token. */

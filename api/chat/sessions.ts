@@ -11,10 +11,13 @@ import {
   listQuery,
   messageBody,
   parseSessionId,
+  parseUserId,
   readQuery,
 } from '../../lib/http/chat-fields.ts';
+import { eraseUser } from '../../lib/devices.ts';
 import { foundCursor, historyCursor, listCursor } from '../../lib/http/cursor.ts';
 import { newDevice } from '../../lib/http/device-id.ts';
+import { receiptOf } from '../../lib/http/receipt.ts';
 import { type Call, json, routes } from '../../lib/http/route.ts';
 import { streamed } from '../../lib/http/stream.ts';
 import type { JsonObject } from '../../lib/json.ts';
@@ -183,10 +186,15 @@ async function history(call: Call): Promise<Response> {
   });
 }
 
-// vercel.json sends every path below this one here too.
+async function eraseAll({ app, params }: Call): Promise<Response> {
+  return json(200, receiptOf(await eraseUser(app, parseUserId(params['user_id']))));
+}
+
+// vercel.json sends every path below this one, and below /api/chat/users, here too.
 export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = routes({
   '/api/chat/sessions': { GET: list, POST: begin },
   '/api/chat/sessions/{id}': { GET: read, PATCH: change, DELETE: remove },
   '/api/chat/sessions/{id}/messages': { POST: post },
   '/api/chat/sessions/{id}/history': { GET: history },
+  '/api/chat/users/{user_id}': { DELETE: eraseAll },
 });

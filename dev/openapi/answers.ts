@@ -191,6 +191,15 @@ export const answers = {
       }),
     ),
   }),
+  Receipt: z.strictObject({
+    erased_at: time,
+    devices: count,
+    shared_devices: count,
+    sessions: count,
+    messages: count,
+    lock_events: count,
+    identities: count,
+  }),
   WebAnswer: z.strictObject({
     session_id: uuid.nullable(),
     message_id: z.string(),

@@ -27,6 +27,8 @@ export interface Doc {
   device?: 'required' | 'optional';
   /** Whether If-Match and If-None-Match guard it. */
   guarded?: true;
+  /** What Prefer (RFC 7240) may ask for. */
+  prefers?: string;
   query?: z.core.$ZodType;
   /** Headers that carry a proof of the caller's. */
   headers?: Readonly<Record<string, string>>;

@@ -97,4 +97,13 @@ export const chatDocs = {
     },
     refusals: ['session_not_found'],
   },
+  'DELETE /api/chat/users/{user_id}': {
+    id: 'eraseUser',
+    summary: 'Erase a user',
+    more:
+      'Every device on which the user has chat sessions is erased as by eraseDevice; where others have sessions on the ' +
+      'same device (shared_devices), the user’s own sessions alone. May be repeated.',
+    answers: { 200: { says: 'What was erased', json: ['Receipt'] } },
+    refusals: ['invalid_request'],
+  },
 } as const satisfies Record<string, Doc>;

@@ -83,4 +83,21 @@ export const deviceDocs = {
     answers: { 201: { says: 'The device and its token', json: ['Registration'] } },
     refusals: ['device_exists', 'rate_limited', 'identity_unavailable'],
   },
+  'DELETE /api/device': {
+    id: 'eraseDevice',
+    summary: 'Erase everything of the device',
+    more:
+      'Lock, state, chat sessions, messages, who held it, and the numbers that lead to it. May be repeated. Whoever ' +
+      'speaks for the device again begins afresh; a late redelivery of what was erased is known and brings nothing back.',
+    device: 'required',
+    prefers: 'return=representation: answer with a receipt',
+    answers: {
+      204: { says: 'It is erased, also when nothing was there' },
+      200: {
+        says: 'What was erased, where Prefer: return=representation asks for it',
+        json: ['Receipt'],
+        headers: { 'Preference-Applied': 'return=representation' },
+      },
+    },
+  },
 } as const satisfies Record<string, Doc>;

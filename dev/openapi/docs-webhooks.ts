@@ -20,6 +20,7 @@ export const webhookDocs = {
       },
     },
     refusals: [
+      'session_not_found',
       'unstorable_text',
       'message_too_large',
       'metadata_too_large',

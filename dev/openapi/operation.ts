@@ -1,4 +1,5 @@
 import { BatonError, type ErrorCode } from '../../lib/errors.ts';
+import { userId } from '../../lib/http/fields.ts';
 import type { Access } from '../../lib/http/operations.ts';
 import { problem } from '../../lib/http/problem.ts';
 import type { Answer, Doc } from './doc.ts';
@@ -17,7 +18,7 @@ function parametersOf(path: string, doc: Doc): Json[] {
     name,
     in: 'path',
     required: true,
-    schema: { type: 'string', format: 'uuid' },
+    schema: name === 'user_id' ? schemaOf(userId) : { type: 'string', format: 'uuid' },
   }));
   const fixed = [...new URLSearchParams(path.split('?')[1])].map(([name, value]) => ({
     name,
@@ -49,8 +50,10 @@ function parametersOf(path: string, doc: Doc): Json[] {
   const proofs = Object.entries(doc.headers ?? {}).map(([name, says]) =>
     header(name, true, says, { type: 'string' }),
   );
+  const prefers =
+    doc.prefers === undefined ? [] : [header('Prefer', false, doc.prefers, { type: 'string' })];
   const query = doc.query === undefined ? [] : queryParameters(doc.query);
-  return [...inPath, ...fixed, ...device, ...guards, ...proofs, ...query];
+  return [...inPath, ...fixed, ...device, ...guards, ...prefers, ...proofs, ...query];
 }
 
 /** What a credential of each kind lets through: any one of the entries will do. */

@@ -18,6 +18,7 @@ DECLARE
   s conversation_states;
   -- senders that have to be looked up
   v_named boolean := jsonb_path_exists(p_messages, '$[*] ? (exists (@.phone) || exists (@.user_id))');
+  v_unerased jsonb;
   v_of uuid[];
   v_keys bytea[];
   v_devices uuid[];
@@ -27,14 +28,10 @@ DECLARE
   v_taken int := 0;
 BEGIN
   IF v_named THEN
-    PERFORM baton_link_v1(p_messages);
-    v_of := baton_resolve_v1(p_messages);
-  ELSE
-    SELECT array_agg(coalesce((m ->> 'device_id')::uuid,
-      (SELECT t.device_id FROM chat_sessions t
-       WHERE t.session_id = (m ->> 'session_id')::uuid AND t.device_id = coalesce((m ->> 'owner')::uuid, t.device_id))) ORDER BY ord) INTO v_of
-    FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord);
+    v_unerased := baton_unerased_v1(p_messages);
+    PERFORM baton_link_v1(v_unerased);
   END IF;
+  v_of := baton_resolve_v1(p_messages);
   SELECT array_agg(q.d ORDER BY q.d) INTO v_devices FROM (SELECT DISTINCT d FROM unnest(v_of) d WHERE d IS NOT NULL) q;
   -- a session's device is its account
   SELECT array_agg(baton_dedupe_key_v1(m ->> 'channel', coalesce(m ->> 'account', v_of[ord]::text), m ->> 'external_id') ORDER BY ord) INTO v_keys
@@ -44,8 +41,8 @@ BEGIN
   SELECT d FROM unnest(v_devices) d WHERE NOT EXISTS (SELECT FROM conversation_states c WHERE c.device_id = d)
   ORDER BY d ON CONFLICT DO NOTHING;
   PERFORM FROM conversation_states c WHERE c.device_id = ANY (v_devices) ORDER BY c.device_id FOR UPDATE;
-  IF v_named AND baton_resolve_v1(p_messages) IS DISTINCT FROM v_of THEN
-    -- an erase or a merge came between. Giving up drops every lock; going round again in here would take them
+  IF baton_resolve_v1(p_messages) IS DISTINCT FROM v_of OR (v_named AND baton_unerased_v1(p_messages) <> v_unerased) THEN
+    -- an erase, a link or a merge came between. Giving up drops every lock; going round again in here would take them
     -- out of order
     RAISE EXCEPTION 'an identity moved' USING ERRCODE = '40001';
   END IF;

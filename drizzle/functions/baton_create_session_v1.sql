@@ -11,9 +11,14 @@ DECLARE
   t chat_sessions;
   v_live bigint;
   v_begun bigint;
+  v_asked uuid := p_device;
 BEGIN
+  p_device := baton_linked_v1(p_device);
   PERFORM pg_advisory_xact_lock(hashtextextended(coalesce('user ' || p_user, 'device ' || p_device), 0));
   PERFORM FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
+  IF baton_linked_v1(v_asked) <> p_device THEN
+    RAISE EXCEPTION 'a link came between' USING ERRCODE = '40001';
+  END IF;
   now := baton_now_v1();
   SELECT * INTO t FROM chat_sessions c WHERE c.session_id = p_session;
   IF t.session_id IS NULL THEN

@@ -8,6 +8,7 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 DECLARE
   t chat_sessions;
 BEGIN
+  p_owner := baton_linked_v1(p_owner);
   PERFORM FROM conversation_states s JOIN chat_sessions c ON c.device_id = s.device_id WHERE c.session_id = p_session FOR UPDATE OF s;
   SELECT * INTO t FROM chat_sessions c WHERE c.session_id = p_session FOR UPDATE;
   now := baton_now_v1();

@@ -1,5 +1,5 @@
 -- What is stored about a device, as of one moment (STABLE: every part of it is read from the caller's snapshot). No row
--- where nothing is. p_user: of its chat sessions only this user's; null: all. The last p_limit sessions and holdings.
+-- where nothing is, also where everything was erased since. p_user: of its chat sessions only this user's; null: all. The last p_limit sessions and holdings.
 CREATE OR REPLACE FUNCTION baton_device_v1(p_device uuid, p_user text, p_limit int)
 RETURNS TABLE (now timestamptz, created_at timestamptz, updated_at timestamptz, lock jsonb, state jsonb, messages jsonb,
   session_count int, sessions jsonb, events jsonb)
@@ -8,6 +8,7 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 DECLARE
   s conversation_states;
 BEGIN
+  p_device := baton_linked_v1(p_device);
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device;
   IF NOT FOUND THEN
     RETURN;
@@ -31,5 +32,9 @@ BEGIN
     ORDER BY c.last_activity DESC, c.session_id DESC LIMIT p_limit) q;
   SELECT jsonb_agg(jsonb_build_object('agent', q.agent, 'from', q.started_at, 'to', q.ended_at, 'reason', q.reason) ORDER BY q.id DESC)
   INTO events FROM (SELECT * FROM lock_events e WHERE e.device_id = p_device ORDER BY e.id DESC LIMIT p_limit) q;
-  RETURN NEXT;
+  IF s.erased_at IS NULL OR lock IS NOT NULL OR state IS NOT NULL OR sessions IS NOT NULL OR events IS NOT NULL
+    OR EXISTS (SELECT FROM chat_messages m WHERE m.device_id = p_device AND m.status <> 'erased')
+    OR EXISTS (SELECT FROM chat_sessions c WHERE c.device_id = p_device) THEN
+    RETURN NEXT;
+  END IF;
 END $$;

@@ -13,6 +13,7 @@ DECLARE
   v_rows int := 0;
   v_bytes bigint := 0;
 BEGIN
+  p_device := baton_linked_v1(p_device);
   FOR t IN
     SELECT c.* FROM (
       SELECT p_session AS session_id WHERE p_session IS NOT NULL

@@ -6,6 +6,7 @@ CREATE OR REPLACE FUNCTION baton_list_sessions_v1(
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 BEGIN
+  p_device := baton_linked_v1(p_device);
   now := baton_now_v1();
   WITH scope AS MATERIALIZED (
     SELECT * FROM baton_session_scope_v1(p_user, p_device, p_active, p_expired, now)),

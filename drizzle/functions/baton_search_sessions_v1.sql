@@ -15,6 +15,7 @@ DECLARE
   v_everywhere boolean := p_user IS NULL AND p_device IS NULL;
   v_from bigint := 0;
 BEGIN
+  p_device := baton_linked_v1(p_device);
   now := baton_now_v1();
   IF v_everywhere AND querytree(v_query) = 'T' THEN
     RETURN NEXT;

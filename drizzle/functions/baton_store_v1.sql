@@ -40,7 +40,7 @@ BEGIN
           baton_sent_at_v1(r.sent_at, p_now) AS plausible,
           -- a number that is known as somebody else's is no way to this sender
           CASE WHEN coalesce(r.phone, r.user_id) IS NOT NULL THEN jsonb_strip_nulls(jsonb_build_object('user_id', r.user_id, 'phone',
-            CASE WHEN baton_identity_v1(r.channel, r.account, 'phone', r.phone) = p_of[r.ord] THEN coalesce(r.dial, r.phone) END)) END AS address
+            CASE WHEN baton_linked_v1(baton_identity_v1(r.channel, r.account, 'phone', r.phone)) = p_of[r.ord] THEN coalesce(r.dial, r.phone) END)) END AS address
         FROM ROWS FROM (jsonb_to_recordset(p_messages) AS (content text, metadata jsonb, channel text, account text, session_id uuid, external_id text,
             sent_at timestamptz, phone text, user_id text, dial text, turn boolean, author text, answer_within int))
           WITH ORDINALITY AS r (content, metadata, channel, account, session_id, external_id, sent_at, phone, user_id, dial, turn, author, answer_within, ord)

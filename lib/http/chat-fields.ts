@@ -85,3 +85,17 @@ export function parseSessionId(text: string | undefined): string | null {
   const id = text?.toLowerCase() ?? '';
   return UUID.test(id) ? id : null;
 }
+
+/** A user as a path has it. @throws {BatonError} `invalid_request` */
+export function parseUserId(text = ''): string {
+  return check(z.object({ user_id: userId }), { user_id: decoded(text) }, 'path').user_id;
+}
+
+/** What is no percent-encoding of UTF-8 is nobody's name. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
+}

@@ -29,8 +29,10 @@ export const operations = {
   '/api/chat/sessions/{id}': { GET: 'device', PATCH: 'device', DELETE: 'device' },
   '/api/chat/sessions/{id}/messages': { POST: 'device' },
   '/api/chat/sessions/{id}/history': { GET: 'device' },
+  '/api/chat/users/{user_id}': { DELETE: 'operator' },
   '/api/chat/stats': { GET: 'operator' },
-  '/api/device': { GET: 'device', POST: 'newcomer' },
+  '/api/device': { GET: 'device', POST: 'newcomer', DELETE: 'device' },
+
   '/api/webhooks/web': { POST: 'device' },
   '/api/webhooks/whatsapp': { GET: 'signature', POST: 'signature' },
   '/api/cron/cleanup': { GET: 'cron' },

@@ -31,6 +31,21 @@ export interface DeviceRecord {
   holdings: Holding[];
 }
 
+/** What was erased, by counts. */
+export interface Receipt {
+  /** Devices of which nothing is left. */
+  devices: number;
+  /** Devices of which only a user's own chat sessions went: others have some there as well. */
+  shared: number;
+  sessions: number;
+  /** With words in them, replies included. */
+  messages: number;
+  /** Of locks. */
+  holdings: number;
+  /** Phone numbers and other ids that led to the devices, and links of other devices to them. */
+  identities: number;
+}
+
 /** Devices as such. The same promises as `Storage` gives. */
 export interface DeviceStorage {
   /**
@@ -49,4 +64,15 @@ export interface DeviceStorage {
     user: string | null,
     limit: number,
   ): Promise<(Timed & { record: DeviceRecord }) | null>;
+
+  /**
+   * Erases everything of a device and of the one it is linked to. Keys of messages stay for eight days, so that a late
+   * redelivery is known and brings nothing back; a worker that is at an answer loses the turn.
+   */
+  eraseDevice(device: DeviceId): Promise<Timed & { receipt: Receipt }>;
+  /**
+   * Erases the devices on which a user has chat sessions, at most so many of them; `more`: others are left, call again.
+   * Where others have sessions on the same device, the user's own sessions go and the rest stays.
+   */
+  eraseUser(user: string, limit: number): Promise<Timed & { receipt: Receipt; more: boolean }>;
 }

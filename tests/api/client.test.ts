@@ -182,6 +182,17 @@ test('health, and the clean-up', async () => {
   expect(await problem(operator.cleanUp())).toMatchObject({ code: 'unauthorized' });
 });
 
+test('erase: a device, and everything of a user', async () => {
+  const device = crypto.randomUUID();
+  const own = operator.with({ device });
+  await own.state.replace({ a: 1 });
+  await own.device.erase();
+  expect(await problem(own.device.get())).toMatchObject({ code: 'device_not_found' });
+
+  await own.sessions.begin({ user_id: 'anna@example.com' });
+  expect(await operator.eraseUser('anna@example.com')).toMatchObject({ devices: 1, sessions: 1 });
+});
+
 describe('every operation of the document', () => {
   test('is driven by the client, but for the two that are for Meta alone', () => {
     const names = documented().map(({ name }) => name);

@@ -10,6 +10,7 @@ import { clockCases } from './clock.ts';
 import { commitCases } from './commit.ts';
 import { deliveryCases } from './delivery.ts';
 import { figureCases } from './figures.ts';
+import { erasingCases } from './erasing.ts';
 import { humanCases } from './human.ts';
 import { identityCases } from './identities.ts';
 import { keyCases } from './keys.ts';
@@ -55,6 +56,7 @@ const groups = {
   'clean-up': cleanUpCases,
   retention: retentionCases,
   figures: figureCases,
+  erasing: erasingCases,
   keys: keyCases,
   sizes: sizeCases,
   clock: clockCases,

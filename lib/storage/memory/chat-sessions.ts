@@ -1,17 +1,9 @@
-import type { ChatSession, DeviceId, Reach, SessionScope } from '../storage.ts';
-import { empty, KEPT_KEYS, remove } from './erasing.ts';
+import type { ChatSession, Reach, SessionScope } from '../storage.ts';
+import { eraseSessions } from './erasing.ts';
 import type { Synchronous } from './operations.ts';
 import { beginSession, touchSession } from './sessions.ts';
 import { merged } from './states.ts';
-import {
-  type Device,
-  deviceRow,
-  drawFence,
-  type Memory,
-  type Session,
-  type Tables,
-} from './tables.ts';
-import { isSending } from './turns.ts';
+import { deviceRow, linkedTo, type Memory, type Session, type Tables } from './tables.ts';
 
 const HOUR = 3_600_000;
 
@@ -24,23 +16,25 @@ export const viewSession = ({ ttl: _ttl, ...session }: Session): ChatSession => 
 
 /** The session, where the caller may see it; one that is over is absent, unless it is asked for. */
 export function sessionInReach(
-  { sessions }: Tables,
+  tables: Tables,
   id: string,
   { owner, includeExpired }: Reach,
   now: number,
 ): Session | null {
-  const session = sessions.get(id);
-  if (session === undefined || (owner !== null && session.device !== owner)) return null;
+  const session = tables.sessions.get(id);
+  if (session === undefined) return null;
+  if (owner !== null && session.device !== linkedTo(tables, owner)) return null;
   return includeExpired || session.expiresAt > now ? session : null;
 }
 
 /** Whose sessions, in which state. */
 export function sessionsIn(
-  { sessions }: Tables,
-  { user, device, active, includeExpired }: SessionScope,
+  tables: Tables,
+  { user, device: asked, active, includeExpired }: SessionScope,
   now: number,
 ): Session[] {
-  return [...sessions.values()].filter((session) => {
+  const device = asked && linkedTo(tables, asked);
+  return [...tables.sessions.values()].filter((session) => {
     const isLiving = session.expiresAt > now;
     return (
       (user === null || session.user === user) &&
@@ -57,8 +51,9 @@ export function sessionOperations(
 ): Pick<Synchronous, 'createSession' | 'readSession' | 'patchSession' | 'deleteSession'> {
   const { tables, now: clock } = memory;
   return {
-    createSession({ device, ttlSeconds: ttl, ...given }, { living, hourly }) {
+    createSession({ device: asked, ttlSeconds: ttl, ...given }, { living, hourly }) {
       const now = clock();
+      const device = linkedTo(tables, asked);
       const known = tables.sessions.get(given.id);
       if (known !== undefined) return { now: new Date(now), session: viewSession(known) };
       const { user } = given;
@@ -93,25 +88,10 @@ export function sessionOperations(
       const now = clock();
       const session = sessionInReach(tables, id, reach, now);
       if (session === null) return { now: new Date(now), deleted: false };
-      const device = deviceRow(tables, session.device, now);
-      takeBackTurn(tables, device, id);
-      if (device.session?.id === id) device.session = null;
-      for (const row of device.messages.filter((one) => one.session === id)) {
-        if (row.key === null || row.createdAt <= now - KEPT_KEYS) remove(tables, row);
-        else empty(row);
-      }
-      tables.sessions.delete(id);
+      eraseSessions(tables, session.device, ({ id: one }) => one === id, now);
       return { now: new Date(now), deleted: true };
     },
   };
 }
 
 export const bytesOf = (metadata: object): number => Buffer.byteLength(JSON.stringify(metadata));
-
-/** Words of a deleted session must not come back with a COMMIT; what is only being sent may be settled. */
-function takeBackTurn(tables: Tables, device: Device, session: DeviceId | string): void {
-  const { grant } = device;
-  if (grant === null || grant.endsAt === null || isSending(device)) return;
-  if (grant.handed.some((row) => row.session === session))
-    Object.assign(grant, { fence: drawFence(tables), owner: null, endsAt: null, handed: [] });
-}

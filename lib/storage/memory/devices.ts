@@ -3,7 +3,7 @@ import { bytesOf } from './chat-sessions.ts';
 import { viewLock } from './locks.ts';
 import type { Synchronous } from './operations.ts';
 import { latestFirst, viewListed } from './search.ts';
-import { type Device, deviceRow, type Memory, type Tables } from './tables.ts';
+import { type Device, deviceRow, linkedTo, type Memory, type Tables } from './tables.ts';
 
 /** Devices as such. */
 export function deviceOperations({
@@ -16,10 +16,11 @@ export function deviceOperations({
       deviceRow(tables, id, clock());
       return true;
     },
-    readDevice(id, user, limit) {
+    readDevice(asked, user, limit) {
       const now = clock();
+      const id = linkedTo(tables, asked);
       const device = tables.devices.get(id);
-      if (device === undefined) return null;
+      if (device === undefined || isErased(tables, device)) return null;
       const sessions = [...tables.sessions.values()].filter(
         (session) => session.device === id && (user === null || session.user === user),
       );
@@ -37,6 +38,15 @@ export function deviceOperations({
     },
   };
 }
+
+/** Whether everything of it was erased, and nothing has come since. */
+const isErased = ({ sessions, events }: Tables, { id, ...device }: Device): boolean =>
+  device.erasedAt !== null &&
+  device.holding === null &&
+  device.state === null &&
+  device.messages.every(({ status }) => status === 'erased') &&
+  ![...sessions.values()].some((session) => session.device === id) &&
+  !events.some((event) => event.device === id);
 
 function viewSize({ state, stateVersion, stateUpdatedAt }: Device): DeviceRecord['state'] {
   if (state === null || stateVersion === null) return null;

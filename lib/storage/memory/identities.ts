@@ -1,5 +1,5 @@
 import type { DeviceId, IncomingMessage } from '../storage.ts';
-import { keyOf, type Memory, type Tables } from './tables.ts';
+import { keyOf, linkedTo, type Memory, type Row, type Tables } from './tables.ts';
 
 /** Identities are scoped: the same number writes to two businesses as two people. */
 type Place = Pick<IncomingMessage, 'channel' | 'account'>;
@@ -23,8 +23,10 @@ interface Ids extends Place {
  */
 export function link(memory: Memory, messages: IncomingMessage[], now: number): void {
   const { tables, deviceOf } = memory;
-  const named = messages.flatMap(({ sender, channel, account, externalId, becomes }) => {
-    if (!('phone' in sender)) return [];
+  const named = messages.flatMap((message) => {
+    const { sender, channel, account, externalId, becomes } = message;
+    // a redelivery of what was erased must not bring its sender's ids back
+    if (!('phone' in sender) || erasedRow(tables, message) !== undefined) return [];
     const place = { channel, account };
     // told again days later, the number may be somebody else's
     const isNews = becomes !== undefined && !tables.keys.has(keyOf(channel, account, externalId));
@@ -101,12 +103,24 @@ const resolve = (tables: Tables, ids: Ids) =>
  */
 export function deviceOfSender(tables: Tables, message: IncomingMessage): DeviceId | undefined {
   const { sender, channel, account } = message;
-  if ('device' in sender) return sender.device;
+  if ('device' in sender) return linkedTo(tables, sender.device);
   if ('session' in sender) {
     const of = tables.sessions.get(sender.session)?.device;
-    return sender.owner == null || sender.owner === of ? of : undefined;
+    return sender.owner == null || linkedTo(tables, sender.owner) === of ? of : undefined;
   }
-  return resolve(tables, { ...sender, channel, account });
+  const erased = erasedRow(tables, message);
+  if (erased !== undefined) return erased.device;
+  const device = resolve(tables, { ...sender, channel, account });
+  return device && linkedTo(tables, device);
+}
+
+/** What is left of a message whose words were erased. */
+function erasedRow(
+  { keys }: Tables,
+  { channel, account, externalId }: IncomingMessage,
+): Row | undefined {
+  const row = keys.get(keyOf(channel, account, externalId));
+  return row?.status === 'erased' ? row : undefined;
 }
 
 /** Where replies go. A number that is known as somebody else's is no way to this sender. */
@@ -118,9 +132,11 @@ export function addressOf(
   const { sender } = message;
   if (!('phone' in sender)) return {};
   const { phone, userId, dial } = sender;
-  const isOwn = phone !== null && find(tables, message, 'phone', phone) === device;
+  const atPhone = find(tables, message, 'phone', phone);
   return {
     ...(userId !== null && { user_id: userId }),
-    ...(isOwn && { phone: dial ?? phone }),
+    ...(phone !== null &&
+      atPhone !== undefined &&
+      linkedTo(tables, atPhone) === device && { phone: dial ?? phone }),
   };
 }

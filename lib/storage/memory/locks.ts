@@ -7,6 +7,7 @@ import {
   drawFence,
   drawVersion,
   type Holding,
+  linkedTo,
   type Memory,
   type Tables,
 } from './tables.ts';
@@ -101,20 +102,22 @@ export function lockOperations({
     return device === undefined ? null : viewLock(device, now);
   };
   return {
-    getLock(id) {
+    getLock(asked) {
       const now = clock();
-      return { now: new Date(now), lock: read(id, now) };
+      return { now: new Date(now), lock: read(linkedTo(tables, asked), now) };
     },
-    setLock(id, { agent, ttlSeconds }, guard) {
+    setLock(asked, { agent, ttlSeconds }, guard) {
       const now = clock();
+      const id = linkedTo(tables, asked);
       if (!allows(guard, read(id, now)?.version ?? null)) return { written: false };
       const device = deviceRow(tables, id, now);
       hold(tables, device, { agent, ttl: ttlSeconds }, now);
       const lock = viewLock(device, now);
       return lock === null ? { written: false } : { written: true, now: new Date(now), lock };
     },
-    clearLock(id, guard) {
+    clearLock(asked, guard) {
       const now = clock();
+      const id = linkedTo(tables, asked);
       if (!allows(guard, read(id, now)?.version ?? null)) return { written: false };
       const device = tables.devices.get(id);
       if (device !== undefined) clear(tables, device, now);

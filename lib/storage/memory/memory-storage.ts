@@ -7,6 +7,7 @@ import { sessionOperations } from './chat-sessions.ts';
 import { commitOperations } from './commits.ts';
 import { deliveryOperations } from './deliveries.ts';
 import { deviceOperations } from './devices.ts';
+import { erasingOperations } from './erasing.ts';
 import { failedOperations } from './failed.ts';
 import { figureOperations } from './figures.ts';
 import { grantOperations } from './grants.ts';
@@ -45,6 +46,7 @@ export function createMemoryStorage(
     ...searchOperations(memory),
     ...deviceOperations(memory),
     ...figureOperations(memory),
+    ...erasingOperations(memory),
     ...upkeepOperations(memory),
   });
 }

@@ -4,7 +4,7 @@ import { mergePatch } from '../../merge-patch.ts';
 import type { DeviceId, Guard, Guarded, StateDocument } from '../storage.ts';
 import { allows } from './locks.ts';
 import type { Synchronous } from './operations.ts';
-import { type Device, deviceRow, drawVersion, type Memory } from './tables.ts';
+import { type Device, deviceRow, drawVersion, linkedTo, type Memory } from './tables.ts';
 
 function viewState(device: Device | undefined): StateDocument {
   if (device === undefined || device.state === null)
@@ -45,11 +45,12 @@ export function stateOperations(
   const { tables, now: clock } = memory;
   const read = (id: DeviceId) => viewState(tables.devices.get(id));
   const write = (
-    id: DeviceId,
+    asked: DeviceId,
     guard: Guard,
     change: (state: JsonObject | null) => JsonObject,
   ): Guarded<StateDocument> => {
     const now = clock();
+    const id = linkedTo(tables, asked);
     if (!allows(guard, read(id).version)) return { written: false };
     const state = change(tables.devices.get(id)?.state ?? null);
     assertFits(memory, state);
@@ -57,11 +58,12 @@ export function stateOperations(
     return { written: true, now: new Date(now), ...read(id) };
   };
   return {
-    getState: (id) => ({ now: new Date(clock()), ...read(id) }),
+    getState: (id) => ({ now: new Date(clock()), ...read(linkedTo(tables, id)) }),
     putState: (id, state, guard) => write(id, guard, () => state),
     patchState: (id, patch, guard) => write(id, guard, (state) => merged(state, patch)),
-    clearState(id, guard) {
+    clearState(asked, guard) {
       const now = clock();
+      const id = linkedTo(tables, asked);
       if (!allows(guard, read(id).version)) return { written: false };
       const device = tables.devices.get(id);
       if (device !== undefined && device.state !== null) writeState(memory, device, null, now);

@@ -46,6 +46,10 @@ export interface Device {
   grant: Grant | null;
   /** The newest fence that was committed with, and what; no hash where it only sends what stands there already. */
   committed: { fence: Fence; hash: string | null } | null;
+  /** What RATE_LIMIT let in counts until then. */
+  rateUntil: number;
+  /** When everything of it was erased; null: it never was. */
+  erasedAt: number | null;
   /** In the order of their ids. */
   messages: Row[];
 }
@@ -110,6 +114,14 @@ export interface LockEvent {
   reason: 'expired' | 'cleared' | 'handed_over';
 }
 
+export interface LinkCode {
+  /** Whose conversation it opens. */
+  device: DeviceId;
+  /** To whom alone it is still good. */
+  redeemedBy: DeviceId | null;
+  endsAt: number;
+}
+
 export interface Tables {
   devices: Map<DeviceId, Device>;
   sessions: Map<string, Session>;
@@ -119,6 +131,10 @@ export interface Tables {
   identities: Map<string, DeviceId>;
   /** When the clean-up last saw that an identity is needed, or it was learnt. */
   checked: Map<string, number>;
+  /** Codes by which another device joins a conversation. */
+  linkCodes: Map<string, LinkCode>;
+  /** Wrong ones that a device has tried. */
+  linkTries: Map<DeviceId, { count: number; since: number }>;
   /** Oldest first. */
   events: LockEvent[];
   /** What the instances have counted: `[name, label]` as JSON. */
@@ -144,6 +160,8 @@ export const emptyTables = (): Tables => ({
   keys: new Map(),
   identities: new Map(),
   checked: new Map(),
+  linkCodes: new Map(),
+  linkTries: new Map(),
   events: [],
   counters: new Map(),
   drawn: 0,
@@ -158,23 +176,34 @@ export const keyOf = (channel: string, account: string, externalId: string): str
 export function deviceRow({ devices }: Tables, id: DeviceId, now: number): Device {
   const known = devices.get(id);
   if (known !== undefined) return known;
-  const fresh: Device = {
-    id,
-    createdAt: now,
-    holding: null,
-    lockVersion: null,
-    state: null,
-    stateVersion: null,
-    stateUpdatedAt: 0,
-    session: null,
-    lastSeq: 0,
-    grant: null,
-    committed: null,
-    messages: [],
-  };
+  const fresh = newDevice(id, now);
   devices.set(id, fresh);
   return fresh;
 }
+
+export const newDevice = (id: DeviceId, now: number): Device => ({
+  id,
+  createdAt: now,
+  holding: null,
+  lockVersion: null,
+  state: null,
+  stateVersion: null,
+  stateUpdatedAt: 0,
+  session: null,
+  lastSeq: 0,
+  grant: null,
+  committed: null,
+  rateUntil: 0,
+  erasedAt: null,
+  messages: [],
+});
+
+/** The name of a device as one that was linked to another. */
+const linkName = (id: DeviceId): string => JSON.stringify(['device', '', 'device', id]);
+
+/** The device whose conversation a device shares; itself where it was never linked. */
+export const linkedTo = ({ identities }: Tables, id: DeviceId): DeviceId =>
+  identities.get(linkName(id)) ?? id;
 
 export const messagesIn = ({ devices }: Tables, { id, device }: Session): Row[] =>
   (devices.get(device)?.messages ?? []).filter(({ session }) => session === id);

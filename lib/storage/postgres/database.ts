@@ -15,6 +15,8 @@ export const clockNow = sql<string>`clock.now`;
 
 /** Parameters that many statements take. */
 export const device = sql`${sql.placeholder('device')}::uuid`;
+/** The device whose conversation that one shares. */
+export const linked = sql`baton_linked_v1(${device})`;
 export const fence = sql`${sql.placeholder('fence')}::bigint`;
 export const lane = sql`${sql.placeholder('lane')}::text`;
 export const versions = sql`${sql.placeholder('versions')}::bigint[]`;

@@ -1,7 +1,16 @@
 import { and, eq, isNotNull, sql } from 'drizzle-orm';
 import { conversationStates as states } from '../../../drizzle/schema.ts';
 import type { Storage, Version } from '../storage.ts';
-import { clock, clockNow, type Database, device, only, versions, versionsOf } from './database.ts';
+import {
+  clock,
+  clockNow,
+  type Database,
+  device,
+  linked,
+  only,
+  versions,
+  versionsOf,
+} from './database.ts';
 import { run } from './failures.ts';
 import { parseLock } from './rows.ts';
 
@@ -20,7 +29,7 @@ function prepare(db: Database) {
       .leftJoin(
         states,
         and(
-          eq(states.deviceId, sql.placeholder('device')),
+          eq(states.deviceId, linked),
           isNotNull(states.activeAgent),
           sql`${states.lockExpiresAt} > ${clockNow}`,
         ),

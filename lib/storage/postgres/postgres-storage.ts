@@ -5,6 +5,7 @@ import { answerOperations } from './answers.ts';
 import { commitOperations } from './commits.ts';
 import { clock, clockNow, type Database, only } from './database.ts';
 import { deviceOperations } from './devices.ts';
+import { erasingOperations } from './erasing.ts';
 import { failedOperations } from './failed.ts';
 import { run } from './failures.ts';
 import { figureOperations } from './figures.ts';
@@ -35,6 +36,7 @@ export function createPostgresStorage(db: Database, limits: StorageLimits): Stor
     ...historyOperations(db),
     ...deviceOperations(db),
     ...figureOperations(db),
+    ...erasingOperations(db),
     ...upkeepOperations(db, limits),
   };
 }

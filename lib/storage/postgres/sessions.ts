@@ -36,7 +36,7 @@ function prepare(db: Database) {
         and(
           eq(sessions.sessionId, sql.placeholder('session')),
           sql`(${includeExpired} or ${sessions.expiresAt} > ${clockNow})`,
-          sql`(${owner} is null or ${sessions.deviceId} = ${owner})`,
+          sql`(${owner} is null or ${sessions.deviceId} = baton_linked_v1(${owner}))`,
         ),
       )
       .prepare('baton_session_read'),

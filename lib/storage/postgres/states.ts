@@ -3,7 +3,7 @@ import { conversationStates as states } from '../../../drizzle/schema.ts';
 import type { JsonObject } from '../../json.ts';
 import type { StorageLimits } from '../limits.ts';
 import type { DeviceId, Guard, Guarded, StateDocument, Storage, Version } from '../storage.ts';
-import { clock, clockNow, type Database, only, versions, versionsOf } from './database.ts';
+import { clock, clockNow, type Database, linked, only, versions, versionsOf } from './database.ts';
 import { run } from './failures.ts';
 
 const written = {
@@ -14,7 +14,7 @@ const written = {
 
 /** The guard; an empty list of versions asks for any document. */
 const isPresent = and(
-  eq(states.deviceId, sql.placeholder('device')),
+  eq(states.deviceId, linked),
   isNotNull(states.state),
   sql`(${versions} = '{}' or ${states.stateVersion} = any (${versions}))`,
 );
@@ -35,7 +35,7 @@ function prepareWrite(
   return {
     upsert: db
       .insert(states)
-      .values({ deviceId: sql.placeholder('device'), ...change(fresh) })
+      .values({ deviceId: linked, ...change(fresh) })
       .onConflictDoUpdate({
         target: states.deviceId,
         set: change(changed),
@@ -68,7 +68,7 @@ function prepare(db: Database) {
     get: db
       .select({ now: clockNow, ...written })
       .from(clock)
-      .leftJoin(states, eq(states.deviceId, sql.placeholder('device')))
+      .leftJoin(states, eq(states.deviceId, linked))
       .prepare('baton_state_get'),
     put: prepareWrite(db, 'put', { fresh: document, changed: document }),
     patch: prepareWrite(db, 'patch', {
