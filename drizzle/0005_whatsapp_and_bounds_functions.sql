@@ -279,6 +279,9 @@ DECLARE
   v_asked_bytes bigint;
   v_reply_bytes bigint;
 BEGIN
+  IF p_lane = 'external' THEN
+    p_device := baton_turn_device_v1(p_device, p_fence);
+  END IF;
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
   now := baton_now_v1();
   IF s.committed_fence = p_fence AND s.committed_hash = v_hash THEN
@@ -761,6 +764,11 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- What is kept of a code by which a device joins a conversation.
+CREATE OR REPLACE FUNCTION baton_link_key_v1(p_code text) RETURNS bytea
+LANGUAGE sql STABLE AS $$ SELECT baton_hmac_v1(jsonb_build_array('link', p_code)::text) $$;
+
+--> statement-breakpoint
 -- A user id and a phone (or null) that came with one message. The caller holds the phone's row.
 CREATE OR REPLACE FUNCTION baton_link_pair_v1(p_channel text, p_account text, p_phone text, p_user_id text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -955,6 +963,10 @@ DECLARE
   v_device uuid;
   v_taken int := 0;
 BEGIN
+  IF p_lane = 'external' THEN
+    -- its workers name the device they were told of; what waited there before it was linked is theirs as well
+    p_devices := p_devices || ARRAY(SELECT baton_linked_v1(d) FROM unnest(p_devices) d);
+  END IF;
   SELECT array_agg(c.device_id ORDER BY coalesce(c.turn_owner = p_request AND c.turn_expires_at > v_start, false) DESC, c.device_id)
   INTO v_devices FROM conversation_states c
   WHERE c.device_id = ANY (p_devices)
@@ -1019,6 +1031,40 @@ BEGIN
       AND CASE WHEN m.external_id IS NULL THEN true
         WHEN m.status IN ('pending', 'sending', 'unknown') THEN n.external_id <> m.external_id
         ELSE n.external_id = m.external_id END;
+  END LOOP;
+  RETURN NEXT;
+END $$;
+
+--> statement-breakpoint
+-- Gives a device's conversation a code by which another device may join it: the first of p_codes that no other has. The
+-- one it had before is good no more. code null: others have them all.
+CREATE OR REPLACE FUNCTION baton_offer_link_v1(p_device uuid, p_codes text[], p_ttl int)
+RETURNS TABLE (now timestamptz, code text, expires_at timestamptz)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+  v_device uuid := baton_linked_v1(p_device);
+  v_code text;
+BEGIN
+  INSERT INTO conversation_states (device_id) VALUES (v_device) ON CONFLICT DO NOTHING;
+  PERFORM FROM conversation_states c WHERE c.device_id = v_device FOR UPDATE;
+  IF baton_linked_v1(p_device) <> v_device THEN
+    RAISE EXCEPTION 'a link came between' USING ERRCODE = '40001';
+  END IF;
+  now := baton_now_v1();
+  -- a few of those that are over, whosever they are: nothing else takes them away
+  DELETE FROM link_codes l WHERE l.code_key IN (
+    SELECT o.code_key FROM link_codes o WHERE o.expires_at <= now ORDER BY o.expires_at LIMIT 10 FOR UPDATE SKIP LOCKED);
+  DELETE FROM link_codes l WHERE l.device_id = v_device;
+  FOREACH v_code IN ARRAY p_codes LOOP
+    INSERT INTO link_codes (code_key, device_id, expires_at)
+    VALUES (baton_link_key_v1(v_code), v_device, now + p_ttl * interval '1 s') ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+      code := v_code;
+      expires_at := now + p_ttl * interval '1 s';
+      EXIT;
+    END IF;
   END LOOP;
   RETURN NEXT;
 END $$;
@@ -1149,6 +1195,63 @@ BEGIN
     turn := NULL;
     RETURN NEXT;
   END IF;
+END $$;
+
+--> statement-breakpoint
+-- Lets a device join the conversation a code opens. What the device had of its own stays where it is, for when it is
+-- unlinked; devices that were linked to it follow. Sent again by the same device it gives the same.
+-- outcome: linked; own (the code is its own); invalid (wrong, over, or used by another), which counts; too_many (p_tries
+-- wrong ones of this device, or p_tries_all of all devices, within p_window seconds), whatever the code.
+-- Lock order: identities, state rows by device; then the advisory lock, behind which wrong tries are counted one by one.
+CREATE OR REPLACE FUNCTION baton_redeem_link_v1(p_device uuid, p_code text, p_tries int, p_tries_all int, p_window int)
+RETURNS TABLE (now timestamptz, outcome text)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+  v_target uuid := (SELECT l.device_id FROM link_codes l WHERE l.code_key = baton_link_key_v1(p_code));
+  v_devices uuid[] := ARRAY[p_device, baton_linked_v1(p_device), coalesce(v_target, p_device)];
+  v_identities jsonb := baton_identities_of_v1(v_devices);
+  v_since timestamptz;
+  l link_codes;
+  t link_tries;
+BEGIN
+  INSERT INTO conversation_states (device_id)
+  SELECT DISTINCT d FROM unnest(v_devices) d ORDER BY d ON CONFLICT DO NOTHING;
+  PERFORM FROM conversation_states c WHERE c.device_id = ANY (v_devices) ORDER BY c.device_id FOR UPDATE;
+  SELECT * INTO l FROM link_codes k WHERE k.code_key = baton_link_key_v1(p_code);
+  IF l.device_id IS DISTINCT FROM v_target OR baton_linked_v1(p_device) <> ALL (v_devices)
+    OR baton_identities_of_v1(v_devices) IS DISTINCT FROM v_identities THEN
+    -- another link, or an erase, came between: giving up drops every lock, as in baton_accept_v1
+    RAISE EXCEPTION 'an identity moved' USING ERRCODE = '40001';
+  END IF;
+  PERFORM pg_advisory_xact_lock(hashtextextended('link tries', 0));
+  now := baton_now_v1();
+  v_since := now - p_window * interval '1 s';
+  SELECT * INTO t FROM link_tries k WHERE k.device_id = p_device AND k.since > v_since;
+  IF t.tries >= p_tries OR (SELECT sum(k.tries) FROM link_tries k WHERE k.since > v_since) >= p_tries_all THEN
+    outcome := 'too_many';
+  ELSIF l.expires_at > now AND coalesce(l.redeemed_by, p_device) = p_device THEN
+    IF l.device_id = p_device THEN
+      outcome := 'own';
+    ELSE
+      outcome := 'linked';
+      UPDATE channel_identities i SET device_id = l.device_id WHERE i.device_id = p_device AND i.kind = 'device';
+      INSERT INTO channel_identities (channel, account, kind, value, device_id)
+      VALUES ('device', '', 'device', p_device::text, l.device_id)
+      ON CONFLICT (channel, account, kind, value) DO UPDATE SET device_id = l.device_id;
+      UPDATE link_codes k SET redeemed_by = p_device WHERE k.code_key = l.code_key;
+      -- a code of its own would open what it has left
+      DELETE FROM link_codes k WHERE k.device_id = p_device;
+      DELETE FROM link_tries k WHERE k.device_id = p_device;
+    END IF;
+  ELSE
+    outcome := 'invalid';
+    DELETE FROM link_tries k WHERE k.since <= v_since;
+    INSERT INTO link_tries AS k (device_id, tries, since) VALUES (p_device, 1, now)
+    ON CONFLICT (device_id) DO UPDATE SET tries = k.tries + 1;
+  END IF;
+  RETURN NEXT;
 END $$;
 
 --> statement-breakpoint
@@ -1700,6 +1803,15 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- The device whose turn a token is of: the caller's own, or the one it is linked to; a turn may be older than a link.
+CREATE OR REPLACE FUNCTION baton_turn_device_v1(p_device uuid, p_fence bigint) RETURNS uuid
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN coalesce((SELECT c.device_id FROM conversation_states c
+    WHERE c.device_id = baton_linked_v1(p_device) AND p_fence IN (c.turn_fence, c.committed_fence)), p_device);
+END $$;
+
+--> statement-breakpoint
 -- Everything the holder of a turn works from: what was handed to it, or which replies it has to send, and what
 -- was said before; null where the channel has told of all its replies before its worker did. VOLATILE: it must see
 -- what the calling function has just written.
@@ -1755,4 +1867,24 @@ BEGIN
   RETURN (
     SELECT coalesce(jsonb_agg(e.m ORDER BY e.ord), '[]') FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)
     WHERE baton_erased_v1(e.m ->> 'channel', e.m ->> 'account', e.m ->> 'external_id') IS NULL);
+END $$;
+
+--> statement-breakpoint
+-- Parts what was linked: a device from the conversation it joined, and where it joined none, every device from its own.
+-- unlinked: how many have a conversation of their own again.
+CREATE OR REPLACE FUNCTION baton_unlink_v1(p_device uuid) RETURNS TABLE (now timestamptz, unlinked int)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+  DELETE FROM channel_identities i WHERE (i.channel, i.account, i.kind, i.value) = ('device', '', 'device', p_device::text);
+  GET DIAGNOSTICS unlinked = ROW_COUNT;
+  IF unlinked = 0 THEN
+    PERFORM baton_identities_of_v1(ARRAY[p_device]);
+    DELETE FROM channel_identities i WHERE i.device_id = p_device AND i.kind = 'device';
+    GET DIAGNOSTICS unlinked = ROW_COUNT;
+  END IF;
+  -- nor may whoever knows a code that is still good come in again
+  DELETE FROM link_codes l WHERE l.device_id = p_device;
+  now := baton_now_v1();
+  RETURN NEXT;
 END $$;

@@ -67,7 +67,9 @@ export async function chat(
   }
   if (accepted === undefined) throw new Error('ACCEPT lost a message');
   unlessRefused(accepted);
-  const question = { device, channel: WEB, account: device, messageId: id, accepted, since };
+  // of the device whose conversation it is: that of another, where this one was linked to it
+  const place = { device: accepted.device, channel: WEB, account: device };
+  const question = { ...place, messageId: id, accepted, since };
   const answer = await ask(services, question, frame, keep);
   return answer === null
     ? { kind: 'queued', messageId: id }

@@ -16,6 +16,8 @@ import { identityCases } from './identities.ts';
 import { keyCases } from './keys.ts';
 import { laneCases } from './lanes.ts';
 import { leaseCases } from './lease.ts';
+import { linkCodeCases } from './link-codes.ts';
+import { linkingCases } from './linking.ts';
 import { lockCases } from './lock.ts';
 import { nextCases } from './next.ts';
 import { peopleCases } from './people.ts';
@@ -57,6 +59,8 @@ const groups = {
   retention: retentionCases,
   figures: figureCases,
   erasing: erasingCases,
+  linking: linkingCases,
+  'link codes': linkCodeCases,
   keys: keyCases,
   sizes: sizeCases,
   clock: clockCases,

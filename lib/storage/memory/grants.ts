@@ -4,7 +4,7 @@ import { deviceOfSender, link } from './identities.ts';
 import { viewLock } from './locks.ts';
 import { isUnsettled, isWaiting } from './messages.ts';
 import type { Synchronous } from './operations.ts';
-import { type Device, deviceRow, type Memory } from './tables.ts';
+import { type Device, deviceRow, linkedTo, type Memory } from './tables.ts';
 import { isHeld, takeTurn } from './turns.ts';
 
 /** How a turn is taken. */
@@ -39,8 +39,11 @@ export function grantOperations(memory: Memory): Pick<Synchronous, 'accept' | 'n
         };
       });
     },
-    next(ids, terms) {
+    next(asked, terms) {
       const now = clock();
+      // workers elsewhere name the device they were told of; what waited there before it was linked is theirs as well
+      const linked = terms.lane === 'external' ? asked.map((id) => linkedTo(tables, id)) : [];
+      const ids = [...asked, ...linked];
       const devices = [...tables.devices.values()].filter(
         (device) =>
           ids.includes(device.id) &&
