@@ -22,6 +22,19 @@ CREATE TABLE "counters" (
 	CONSTRAINT "counters_name_label_pk" PRIMARY KEY("name","label")
 );
 --> statement-breakpoint
+CREATE TABLE "link_codes" (
+	"code_key" "bytea" PRIMARY KEY NOT NULL,
+	"device_id" uuid NOT NULL,
+	"redeemed_by" uuid,
+	"expires_at" timestamp (3) with time zone NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "link_tries" (
+	"device_id" uuid PRIMARY KEY NOT NULL,
+	"tries" integer NOT NULL,
+	"since" timestamp (3) with time zone NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "restores" (
 	"backup_id" uuid PRIMARY KEY NOT NULL,
 	"lines" bigint NOT NULL,
@@ -35,6 +48,11 @@ ALTER TABLE "chat_messages" ADD COLUMN "search" "tsvector" GENERATED ALWAYS AS (
 CREATE INDEX "chat_messages_search" ON "chat_messages" USING gin ("search");--> statement-breakpoint
 ALTER TABLE "channel_identities" ADD COLUMN "checked_at" timestamp (3) with time zone DEFAULT baton_now_v1() NOT NULL;--> statement-breakpoint
 ALTER TABLE "chat_sessions" ADD COLUMN "bytes" bigint DEFAULT 0 NOT NULL;--> statement-breakpoint
+ALTER TABLE "conversation_states" ADD COLUMN "rate_until" timestamp (3) with time zone;--> statement-breakpoint
+ALTER TABLE "conversation_states" ADD COLUMN "erased_at" timestamp (3) with time zone;--> statement-breakpoint
+CREATE UNIQUE INDEX "link_codes_device" ON "link_codes" USING btree ("device_id");--> statement-breakpoint
+CREATE INDEX "link_codes_lapsing" ON "link_codes" USING btree ("expires_at");--> statement-breakpoint
+CREATE INDEX "link_tries_since" ON "link_tries" USING btree ("since");--> statement-breakpoint
 CREATE INDEX "channel_identities_checked" ON "channel_identities" USING btree ("checked_at");--> statement-breakpoint
 CREATE INDEX "chat_messages_created" ON "chat_messages" USING btree ("created_at");--> statement-breakpoint
 CREATE INDEX "chat_messages_fallen" ON "chat_messages" USING btree ("id") WHERE "chat_messages"."status" = 'waiting' and "chat_messages"."lane" = 'builtin';--> statement-breakpoint

@@ -9,10 +9,11 @@ import {
   newDevice,
   take,
   terms,
+  time,
 } from '../support/storage.ts';
-import type { Cases } from './case.ts';
+import { type Cases, on } from './case.ts';
 import { linked, offer, redeem } from './links.ts';
-import { contentsOf } from './ways.ts';
+import { contentsOf, drain } from './ways.ts';
 
 const begin = async ({ storage }: Harness, device: DeviceId) => {
   const given = { id: randomUUID(), user: null, channel: 'chat', metadata: {}, ttlSeconds: null };
@@ -213,6 +214,15 @@ export const linkingCases = {
     const [second] = await h.storage.accept([said()], terms());
     expect(second).toMatchObject({ device: host, turn: { address: { phone: '15550009' } } });
   },
+
+  'are not parted by the clean-up, however long nothing was said': (_, open) =>
+    on(open({ retentionDays: 1 }), async (h) => {
+      const { host, guest } = await linked(h);
+      await h.age(host, 40 * time.day);
+      await drain(h);
+      await h.storage.putState(host, { a: 1 }, unguarded);
+      expect((await h.storage.getState(guest)).state).toEqual({ a: 1 });
+    }),
 
   'end with the conversation: erased by either, it is gone for both, and they are two': async (
     h,

@@ -56,7 +56,7 @@ describe('a fresh migration', () => {
     expect(rows.map(({ name }) => name).toSorted()).toEqual(
       tables.map(({ name }) => name).toSorted(),
     );
-    expect(tables).toHaveLength(8);
+    expect(tables).toHaveLength(10);
   });
 
   it.each(tables)(

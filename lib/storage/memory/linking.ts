@@ -7,7 +7,7 @@ export function linkingOperations({
   tables,
   now: clock,
 }: Memory): Pick<Synchronous, 'offerLink' | 'redeemLink' | 'unlink'> {
-  const { linkCodes, linkTries, identities } = tables;
+  const { linkCodes, linkTries, identities, checked } = tables;
   return {
     offerLink(id, codes, seconds) {
       const now = clock();
@@ -36,6 +36,7 @@ export function linkingOperations({
       if (link.device === id) return { now: new Date(now), outcome: 'own' };
       for (const name of namesOf(tables, id)) identities.set(name, link.device);
       identities.set(linkName(id), link.device);
+      checked.set(linkName(id), now);
       link.redeemedBy = id;
       takeCodes(tables, id);
       linkTries.delete(id);
