@@ -5,9 +5,9 @@ SET LOCAL check_function_bodies = off;
 -- ACCEPT: stores messages of any number of devices, each once, and takes the turns that are free.
 -- p_messages: [{device_id} or {session_id, owner} or {phone, user_id, dial, becomes: {phone, user_id}}, channel,
 --   account, external_id, content, metadata, sent_at, answer_within (seconds), turn: false, author: 'human', human_ttl
---   (seconds), revokes, max_waiting]
--- A message for a session that is over or complete, or for a device where max_waiting messages wait, is refused, and
--- says why. Of a session that is unknown, or not its owner's, no row is returned: nobody is told the device.
+--   (seconds), revokes, max_waiting, per_minute]
+-- A message for a session that is over or complete, for a device where max_waiting messages wait, or one too many within a
+-- minute, is refused, and says why. Of a session that is unknown, or not its owner's, no row is returned: nobody is told the device.
 -- Lock order: identities, state rows by device, new messages by key, messages that were there.
 -- Planned once per connection, and always by index: planning each time took a third of the call, and for a list of
 -- unknown length the planner likes to read a whole table of a few thousand rows (1.8 ms in place of 0.05).
@@ -55,12 +55,14 @@ BEGIN
   PERFORM baton_store_v1(p_messages, p_request, p_lane, p_session_ttl, v_of, v_keys, v_now);
   SELECT jsonb_object_agg(q.device_id, q.list) INTO v_results FROM (
     -- a session that is over is absent, also to a message it took before
-    SELECT v_of[k.ord] AS device_id, jsonb_agg(CASE WHEN m.id IS NULL OR r.reason = 'session_not_found'
-      THEN jsonb_build_object('index', k.ord - 1, 'refused', coalesce(r.reason, 'rate_limited'))
+    SELECT v_of[k.ord] AS device_id, jsonb_agg(jsonb_build_object('rate', n.rate) || CASE WHEN m.id IS NULL OR r.reason = 'session_not_found'
+      THEN jsonb_build_object('index', k.ord - 1, 'refused', coalesce(r.reason, CASE WHEN n.rate ->> 'left' = '0' THEN 'too_fast' ELSE 'rate_limited' END))
       ELSE jsonb_build_object('index', k.ord - 1, 'id', m.id::text, 'message_id', m.external_id, 'session_id', m.session_id,
         'status', m.status, 'duplicate', m.request_id IS DISTINCT FROM p_request) END ORDER BY k.ord) AS list
     FROM unnest(v_keys) WITH ORDINALITY AS k (key, ord) LEFT JOIN chat_messages m ON m.dedupe_key = k.key,
-      LATERAL (SELECT (p_messages -> (k.ord - 1)::int ->> 'session_id')::uuid AS session) n,
+      LATERAL (SELECT (e.m ->> 'session_id')::uuid AS session, CASE WHEN e.m ? 'per_minute' THEN (
+          SELECT baton_rate_v1(c.rate_until, (e.m ->> 'per_minute')::int, v_now) FROM conversation_states c WHERE c.device_id = v_of[k.ord]) END AS rate
+        FROM (SELECT p_messages -> (k.ord - 1)::int AS m) e) n,
       LATERAL (SELECT CASE WHEN n.session IS NOT NULL THEN baton_session_refusal_v1(n.session, v_now) END AS reason) r
     WHERE v_of[k.ord] IS NOT NULL
     GROUP BY v_of[k.ord]) q;
@@ -1130,6 +1132,20 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- What RATE_LIMIT has left for a device, by a generic cell rate algorithm: each message counts for a minute's part, and no
+-- more than a minute of them is let in ahead. p_until: conversation_states.rate_until; p_limit: messages in a minute.
+-- left: messages that would be let in now; reset_ms: until all of them would; retry_ms: until the next one would.
+CREATE OR REPLACE FUNCTION baton_rate_v1(p_until timestamptz, p_limit int, p_now timestamptz) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+  v_ahead float8 := greatest(0, extract(epoch FROM p_until - p_now) * 1000);
+  v_each float8 := 60000.0 / p_limit;
+BEGIN
+  RETURN jsonb_build_object('left', greatest(0, floor((60000 - v_ahead) / v_each + 0.001)), 'reset_ms', ceil(coalesce(v_ahead, 0)),
+    'retry_ms', ceil(greatest(0, v_ahead + v_each - 60000)));
+END $$;
+
+--> statement-breakpoint
 -- A person holds the conversation: what waits enters the history at once and is never handed to code, not
 -- later either. The caller holds the device's state row.
 CREATE OR REPLACE FUNCTION baton_record_v1(p_device uuid, p_now timestamptz) RETURNS void
@@ -1657,13 +1673,26 @@ BEGIN
   SELECT array_agg(k.ord), array_agg(DISTINCT p_of[k.ord]) FILTER (WHERE k.session IS NULL), array_agg(DISTINCT k.session)
   INTO v_new, v_devices, v_sessions
   FROM (
-    SELECT ord, p_keys[ord] AS key, (e.m ->> 'session_id')::uuid AS session, (e.m ->> 'max_waiting')::int AS most
-    FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)) k
-  WHERE p_of[k.ord] IS NOT NULL AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = k.key)
-    AND (k.session IS NULL OR baton_session_refusal_v1(k.session, p_now) IS NULL)
-    AND (k.most IS NULL OR k.most > (
-      SELECT count(*) FROM (SELECT FROM chat_messages w WHERE w.device_id = p_of[k.ord] AND w.status = 'waiting' LIMIT k.most) q));
+    SELECT n.*, row_number() OVER (PARTITION BY p_of[n.ord], n.per_minute ORDER BY n.ord) AS place
+    FROM (
+      SELECT ord, p_keys[ord] AS key, (e.m ->> 'session_id')::uuid AS session, (e.m ->> 'max_waiting')::int AS most,
+        (e.m ->> 'per_minute')::int AS per_minute
+      FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)) n
+    WHERE p_of[n.ord] IS NOT NULL AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = n.key)
+      AND (n.session IS NULL OR baton_session_refusal_v1(n.session, p_now) IS NULL)
+      AND (n.most IS NULL OR n.most > (
+        SELECT count(*) FROM (SELECT FROM chat_messages w WHERE w.device_id = p_of[n.ord] AND w.status = 'waiting' LIMIT n.most) q))) k
+  WHERE k.per_minute IS NULL OR k.place <= (
+    SELECT (baton_rate_v1(c.rate_until, k.per_minute, p_now) ->> 'left')::int FROM conversation_states c WHERE c.device_id = p_of[k.ord]);
   IF v_new IS NOT NULL THEN
+    IF jsonb_path_exists(p_messages, '$[*].per_minute') THEN
+      UPDATE conversation_states c SET rate_until = greatest(c.rate_until, p_now) + q.part
+      FROM (
+        SELECT p_of[e.ord] AS device_id, sum(60000.0 / (e.m ->> 'per_minute')::int) * interval '1 ms' AS part
+        FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)
+        WHERE e.ord = ANY (v_new) AND e.m ? 'per_minute' GROUP BY p_of[e.ord]) q
+      WHERE c.device_id = q.device_id;
+    END IF;
     -- a redelivery is no sign of life: only a device with something new has its session opened or prolonged
     PERFORM baton_open_sessions_v1(v_devices, p_messages -> 0 ->> 'channel', p_session_ttl, p_now);
     PERFORM baton_touch_sessions_v1(v_sessions, p_session_ttl, p_now);

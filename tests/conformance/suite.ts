@@ -22,6 +22,7 @@ import { lockCases } from './lock.ts';
 import { nextCases } from './next.ts';
 import { peopleCases } from './people.ts';
 import { raceCases } from './races.ts';
+import { rateCases } from './rates.ts';
 import { recoveryCases } from './recovery.ts';
 import { reportCases } from './reports.ts';
 import { retentionCases } from './retention.ts';
@@ -63,6 +64,7 @@ const groups = {
   'link codes': linkCodeCases,
   keys: keyCases,
   sizes: sizeCases,
+  'messages within a minute': rateCases,
   clock: clockCases,
   'fifty at once': raceCases,
 };

@@ -4,6 +4,7 @@ import { deviceOfSender, link } from './identities.ts';
 import { viewLock } from './locks.ts';
 import { isUnsettled, isWaiting } from './messages.ts';
 import type { Synchronous } from './operations.ts';
+import { rateOf } from './rates.ts';
 import { type Device, deviceRow, linkedTo, type Memory } from './tables.ts';
 import { isHeld, takeTurn } from './turns.ts';
 
@@ -26,7 +27,9 @@ export function grantOperations(memory: Memory): Pick<Synchronous, 'accept' | 'n
       const turns = takeTurns(memory, [...devices.keys()].toSorted(byId), terms, now);
       return [...devices].map(([device, entries]): AcceptedDevice => {
         const turn = turns.find((one) => one.device === device.id) ?? null;
+        const perMinute = entries.at(-1)?.message.perMinute;
         return {
+          ...(perMinute !== undefined && { rate: rateOf(device, perMinute, now) }),
           device: device.id,
           now: new Date(now),
           messages: entries.flatMap((entry) => told.get(entry) ?? []),

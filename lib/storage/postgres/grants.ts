@@ -87,6 +87,7 @@ const toRow = (message: IncomingMessage) => ({
   answer_within: message.answerWithin,
   turn: message.turn,
   max_waiting: message.maxWaiting,
+  per_minute: message.perMinute,
   ...(message.byHuman !== undefined && {
     author: HUMAN,
     human_ttl: message.byHuman.ttlSeconds ?? undefined,
