@@ -83,7 +83,7 @@ export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = routes({
       if (external === undefined || content === undefined)
         return toResponse(await poll(app, id, frame.requestId));
       const incoming = { messageId: external, content, metadata: metadata ?? {} };
-      return toResponse(await submit(app, id, incoming, frame.requestId));
+      return toResponse(await submit(app, id, incoming, frame));
     },
     async PUT({ app, device, request }) {
       const id = device();

@@ -5,9 +5,9 @@ SET LOCAL check_function_bodies = off;
 -- ACCEPT: stores messages of any number of devices, each once, and takes the turns that are free.
 -- p_messages: [{device_id} or {session_id, owner} or {phone, user_id, dial, becomes: {phone, user_id}}, channel,
 --   account, external_id, content, metadata, sent_at, answer_within (seconds), turn: false, author: 'human', human_ttl
---   (seconds), revokes, max_waiting]
--- A message for a session that is over or complete, or for a device where max_waiting messages wait, is refused, and
--- says why. Of a session that is unknown, or not its owner's, no row is returned: nobody is told the device.
+--   (seconds), revokes, max_waiting, per_minute]
+-- A message for a session that is over or complete, for a device where max_waiting messages wait, or one too many within a
+-- minute, is refused, and says why. Of a session that is unknown, or not its owner's, no row is returned: nobody is told the device.
 -- Lock order: identities, state rows by device, new messages by key, messages that were there.
 -- Planned once per connection, and always by index: planning each time took a third of the call, and for a list of
 -- unknown length the planner likes to read a whole table of a few thousand rows (1.8 ms in place of 0.05).
@@ -55,12 +55,14 @@ BEGIN
   PERFORM baton_store_v1(p_messages, p_request, p_lane, p_session_ttl, v_of, v_keys, v_now);
   SELECT jsonb_object_agg(q.device_id, q.list) INTO v_results FROM (
     -- a session that is over is absent, also to a message it took before
-    SELECT v_of[k.ord] AS device_id, jsonb_agg(CASE WHEN m.id IS NULL OR r.reason = 'session_not_found'
-      THEN jsonb_build_object('index', k.ord - 1, 'refused', coalesce(r.reason, 'rate_limited'))
+    SELECT v_of[k.ord] AS device_id, jsonb_agg(jsonb_build_object('rate', n.rate) || CASE WHEN m.id IS NULL OR r.reason = 'session_not_found'
+      THEN jsonb_build_object('index', k.ord - 1, 'refused', coalesce(r.reason, CASE WHEN n.rate ->> 'left' = '0' THEN 'too_fast' ELSE 'rate_limited' END))
       ELSE jsonb_build_object('index', k.ord - 1, 'id', m.id::text, 'message_id', m.external_id, 'session_id', m.session_id,
         'status', m.status, 'duplicate', m.request_id IS DISTINCT FROM p_request) END ORDER BY k.ord) AS list
     FROM unnest(v_keys) WITH ORDINALITY AS k (key, ord) LEFT JOIN chat_messages m ON m.dedupe_key = k.key,
-      LATERAL (SELECT (p_messages -> (k.ord - 1)::int ->> 'session_id')::uuid AS session) n,
+      LATERAL (SELECT (e.m ->> 'session_id')::uuid AS session, CASE WHEN e.m ? 'per_minute' THEN (
+          SELECT baton_rate_v1(c.rate_until, (e.m ->> 'per_minute')::int, v_now) FROM conversation_states c WHERE c.device_id = v_of[k.ord]) END AS rate
+        FROM (SELECT p_messages -> (k.ord - 1)::int AS m) e) n,
       LATERAL (SELECT CASE WHEN n.session IS NOT NULL THEN baton_session_refusal_v1(n.session, v_now) END AS reason) r
     WHERE v_of[k.ord] IS NOT NULL
     GROUP BY v_of[k.ord]) q;
@@ -120,7 +122,8 @@ END $$;
 
 --> statement-breakpoint
 -- Identities that nobody has looked at since p_old, a batch of them: forgotten where nothing is kept of their device but its
--- fences, else noted as needed, so that each is looked at once in a retention. Gives how many were looked at.
+-- fences, else noted as needed, so that each is looked at once in a retention. A link between devices is always needed, and
+-- so is who is linked by it. Gives how many were looked at.
 -- Their rows are held before the devices', as everywhere. An ACCEPT that found one here waits for its device, finds that it is
 -- gone, and begins anew.
 CREATE OR REPLACE FUNCTION baton_clean_identities_v1(p_batch int, p_old timestamptz, p_now timestamptz) RETURNS int
@@ -133,7 +136,8 @@ BEGIN
     v_looked := v_looked + 1;
     PERFORM FROM conversation_states c
     WHERE c.device_id = i.device_id AND c.state IS NULL AND c.active_agent IS NULL AND c.session_id IS NULL FOR UPDATE SKIP LOCKED;
-    IF FOUND AND NOT EXISTS (SELECT FROM chat_messages m WHERE m.device_id = i.device_id)
+    IF FOUND AND i.kind <> 'device' AND baton_linked_v1(i.device_id) = i.device_id
+      AND NOT EXISTS (SELECT FROM chat_messages m WHERE m.device_id = i.device_id)
       AND NOT EXISTS (SELECT FROM chat_sessions s WHERE s.device_id = i.device_id)
       AND NOT EXISTS (SELECT FROM lock_events e WHERE e.device_id = i.device_id)
     THEN
@@ -279,6 +283,9 @@ DECLARE
   v_asked_bytes bigint;
   v_reply_bytes bigint;
 BEGIN
+  IF p_lane = 'external' THEN
+    p_device := baton_turn_device_v1(p_device, p_fence);
+  END IF;
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
   now := baton_now_v1();
   IF s.committed_fence = p_fence AND s.committed_hash = v_hash THEN
@@ -761,6 +768,11 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- What is kept of a code by which a device joins a conversation.
+CREATE OR REPLACE FUNCTION baton_link_key_v1(p_code text) RETURNS bytea
+LANGUAGE sql STABLE AS $$ SELECT baton_hmac_v1(jsonb_build_array('link', p_code)::text) $$;
+
+--> statement-breakpoint
 -- A user id and a phone (or null) that came with one message. The caller holds the phone's row.
 CREATE OR REPLACE FUNCTION baton_link_pair_v1(p_channel text, p_account text, p_phone text, p_user_id text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -955,6 +967,10 @@ DECLARE
   v_device uuid;
   v_taken int := 0;
 BEGIN
+  IF p_lane = 'external' THEN
+    -- its workers name the device they were told of; what waited there before it was linked is theirs as well
+    p_devices := p_devices || ARRAY(SELECT baton_linked_v1(d) FROM unnest(p_devices) d);
+  END IF;
   SELECT array_agg(c.device_id ORDER BY coalesce(c.turn_owner = p_request AND c.turn_expires_at > v_start, false) DESC, c.device_id)
   INTO v_devices FROM conversation_states c
   WHERE c.device_id = ANY (p_devices)
@@ -1024,6 +1040,40 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- Gives a device's conversation a code by which another device may join it: the first of p_codes that no other has. The
+-- one it had before is good no more. code null: others have them all.
+CREATE OR REPLACE FUNCTION baton_offer_link_v1(p_device uuid, p_codes text[], p_ttl int)
+RETURNS TABLE (now timestamptz, code text, expires_at timestamptz)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+  v_device uuid := baton_linked_v1(p_device);
+  v_code text;
+BEGIN
+  INSERT INTO conversation_states (device_id) VALUES (v_device) ON CONFLICT DO NOTHING;
+  PERFORM FROM conversation_states c WHERE c.device_id = v_device FOR UPDATE;
+  IF baton_linked_v1(p_device) <> v_device THEN
+    RAISE EXCEPTION 'a link came between' USING ERRCODE = '40001';
+  END IF;
+  now := baton_now_v1();
+  -- a few of those that are over, whosever they are: nothing else takes them away
+  DELETE FROM link_codes l WHERE l.code_key IN (
+    SELECT o.code_key FROM link_codes o WHERE o.expires_at <= now ORDER BY o.expires_at LIMIT 10 FOR UPDATE SKIP LOCKED);
+  DELETE FROM link_codes l WHERE l.device_id = v_device;
+  FOREACH v_code IN ARRAY p_codes LOOP
+    INSERT INTO link_codes (code_key, device_id, expires_at)
+    VALUES (baton_link_key_v1(v_code), v_device, now + p_ttl * interval '1 s') ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+      code := v_code;
+      expires_at := now + p_ttl * interval '1 s';
+      EXIT;
+    END IF;
+  END LOOP;
+  RETURN NEXT;
+END $$;
+
+--> statement-breakpoint
 -- Every device gets a running chat session: the one it has, its life started anew, or a new one where that is
 -- over. The caller holds the state rows.
 CREATE OR REPLACE FUNCTION baton_open_sessions_v1(p_devices uuid[], p_channel text, p_session_ttl int, p_now timestamptz) RETURNS void
@@ -1079,6 +1129,20 @@ BEGIN
   outcome := 'patched';
   session := baton_session_view_v1(t, true);
   RETURN NEXT;
+END $$;
+
+--> statement-breakpoint
+-- What RATE_LIMIT has left for a device, by a generic cell rate algorithm: each message counts for a minute's part, and no
+-- more than a minute of them is let in ahead. p_until: conversation_states.rate_until; p_limit: messages in a minute.
+-- left: messages that would be let in now; reset_ms: until all of them would; retry_ms: until the next one would.
+CREATE OR REPLACE FUNCTION baton_rate_v1(p_until timestamptz, p_limit int, p_now timestamptz) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+  v_ahead float8 := greatest(0, extract(epoch FROM p_until - p_now) * 1000);
+  v_each float8 := 60000.0 / p_limit;
+BEGIN
+  RETURN jsonb_build_object('left', greatest(0, floor((60000 - v_ahead) / v_each + 0.001)), 'reset_ms', ceil(coalesce(v_ahead, 0)),
+    'retry_ms', ceil(greatest(0, v_ahead + v_each - 60000)));
 END $$;
 
 --> statement-breakpoint
@@ -1149,6 +1213,63 @@ BEGIN
     turn := NULL;
     RETURN NEXT;
   END IF;
+END $$;
+
+--> statement-breakpoint
+-- Lets a device join the conversation a code opens. What the device had of its own stays where it is, for when it is
+-- unlinked; devices that were linked to it follow. Sent again by the same device it gives the same.
+-- outcome: linked; own (the code is its own); invalid (wrong, over, or used by another), which counts; too_many (p_tries
+-- wrong ones of this device, or p_tries_all of all devices, within p_window seconds), whatever the code.
+-- Lock order: identities, state rows by device; then the advisory lock, behind which wrong tries are counted one by one.
+CREATE OR REPLACE FUNCTION baton_redeem_link_v1(p_device uuid, p_code text, p_tries int, p_tries_all int, p_window int)
+RETURNS TABLE (now timestamptz, outcome text)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+  v_target uuid := (SELECT l.device_id FROM link_codes l WHERE l.code_key = baton_link_key_v1(p_code));
+  v_devices uuid[] := ARRAY[p_device, baton_linked_v1(p_device), coalesce(v_target, p_device)];
+  v_identities jsonb := baton_identities_of_v1(v_devices);
+  v_since timestamptz;
+  l link_codes;
+  t link_tries;
+BEGIN
+  INSERT INTO conversation_states (device_id)
+  SELECT DISTINCT d FROM unnest(v_devices) d ORDER BY d ON CONFLICT DO NOTHING;
+  PERFORM FROM conversation_states c WHERE c.device_id = ANY (v_devices) ORDER BY c.device_id FOR UPDATE;
+  SELECT * INTO l FROM link_codes k WHERE k.code_key = baton_link_key_v1(p_code);
+  IF l.device_id IS DISTINCT FROM v_target OR baton_linked_v1(p_device) <> ALL (v_devices)
+    OR baton_identities_of_v1(v_devices) IS DISTINCT FROM v_identities THEN
+    -- another link, or an erase, came between: giving up drops every lock, as in baton_accept_v1
+    RAISE EXCEPTION 'an identity moved' USING ERRCODE = '40001';
+  END IF;
+  PERFORM pg_advisory_xact_lock(hashtextextended('link tries', 0));
+  now := baton_now_v1();
+  v_since := now - p_window * interval '1 s';
+  SELECT * INTO t FROM link_tries k WHERE k.device_id = p_device AND k.since > v_since;
+  IF t.tries >= p_tries OR (SELECT sum(k.tries) FROM link_tries k WHERE k.since > v_since) >= p_tries_all THEN
+    outcome := 'too_many';
+  ELSIF l.expires_at > now AND coalesce(l.redeemed_by, p_device) = p_device THEN
+    IF l.device_id = p_device THEN
+      outcome := 'own';
+    ELSE
+      outcome := 'linked';
+      UPDATE channel_identities i SET device_id = l.device_id WHERE i.device_id = p_device AND i.kind = 'device';
+      INSERT INTO channel_identities (channel, account, kind, value, device_id)
+      VALUES ('device', '', 'device', p_device::text, l.device_id)
+      ON CONFLICT (channel, account, kind, value) DO UPDATE SET device_id = l.device_id;
+      UPDATE link_codes k SET redeemed_by = p_device WHERE k.code_key = l.code_key;
+      -- a code of its own would open what it has left
+      DELETE FROM link_codes k WHERE k.device_id = p_device;
+      DELETE FROM link_tries k WHERE k.device_id = p_device;
+    END IF;
+  ELSE
+    outcome := 'invalid';
+    DELETE FROM link_tries k WHERE k.since <= v_since;
+    INSERT INTO link_tries AS k (device_id, tries, since) VALUES (p_device, 1, now)
+    ON CONFLICT (device_id) DO UPDATE SET tries = k.tries + 1;
+  END IF;
+  RETURN NEXT;
 END $$;
 
 --> statement-breakpoint
@@ -1552,13 +1673,26 @@ BEGIN
   SELECT array_agg(k.ord), array_agg(DISTINCT p_of[k.ord]) FILTER (WHERE k.session IS NULL), array_agg(DISTINCT k.session)
   INTO v_new, v_devices, v_sessions
   FROM (
-    SELECT ord, p_keys[ord] AS key, (e.m ->> 'session_id')::uuid AS session, (e.m ->> 'max_waiting')::int AS most
-    FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)) k
-  WHERE p_of[k.ord] IS NOT NULL AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = k.key)
-    AND (k.session IS NULL OR baton_session_refusal_v1(k.session, p_now) IS NULL)
-    AND (k.most IS NULL OR k.most > (
-      SELECT count(*) FROM (SELECT FROM chat_messages w WHERE w.device_id = p_of[k.ord] AND w.status = 'waiting' LIMIT k.most) q));
+    SELECT n.*, row_number() OVER (PARTITION BY p_of[n.ord], n.per_minute ORDER BY n.ord) AS place
+    FROM (
+      SELECT ord, p_keys[ord] AS key, (e.m ->> 'session_id')::uuid AS session, (e.m ->> 'max_waiting')::int AS most,
+        (e.m ->> 'per_minute')::int AS per_minute
+      FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)) n
+    WHERE p_of[n.ord] IS NOT NULL AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = n.key)
+      AND (n.session IS NULL OR baton_session_refusal_v1(n.session, p_now) IS NULL)
+      AND (n.most IS NULL OR n.most > (
+        SELECT count(*) FROM (SELECT FROM chat_messages w WHERE w.device_id = p_of[n.ord] AND w.status = 'waiting' LIMIT n.most) q))) k
+  WHERE k.per_minute IS NULL OR k.place <= (
+    SELECT (baton_rate_v1(c.rate_until, k.per_minute, p_now) ->> 'left')::int FROM conversation_states c WHERE c.device_id = p_of[k.ord]);
   IF v_new IS NOT NULL THEN
+    IF jsonb_path_exists(p_messages, '$[*].per_minute') THEN
+      UPDATE conversation_states c SET rate_until = greatest(c.rate_until, p_now) + q.part
+      FROM (
+        SELECT p_of[e.ord] AS device_id, sum(60000.0 / (e.m ->> 'per_minute')::int) * interval '1 ms' AS part
+        FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)
+        WHERE e.ord = ANY (v_new) AND e.m ? 'per_minute' GROUP BY p_of[e.ord]) q
+      WHERE c.device_id = q.device_id;
+    END IF;
     -- a redelivery is no sign of life: only a device with something new has its session opened or prolonged
     PERFORM baton_open_sessions_v1(v_devices, p_messages -> 0 ->> 'channel', p_session_ttl, p_now);
     PERFORM baton_touch_sessions_v1(v_sessions, p_session_ttl, p_now);
@@ -1700,6 +1834,15 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
+-- The device whose turn a token is of: the caller's own, or the one it is linked to; a turn may be older than a link.
+CREATE OR REPLACE FUNCTION baton_turn_device_v1(p_device uuid, p_fence bigint) RETURNS uuid
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN coalesce((SELECT c.device_id FROM conversation_states c
+    WHERE c.device_id = baton_linked_v1(p_device) AND p_fence IN (c.turn_fence, c.committed_fence)), p_device);
+END $$;
+
+--> statement-breakpoint
 -- Everything the holder of a turn works from: what was handed to it, or which replies it has to send, and what
 -- was said before; null where the channel has told of all its replies before its worker did. VOLATILE: it must see
 -- what the calling function has just written.
@@ -1755,4 +1898,24 @@ BEGIN
   RETURN (
     SELECT coalesce(jsonb_agg(e.m ORDER BY e.ord), '[]') FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)
     WHERE baton_erased_v1(e.m ->> 'channel', e.m ->> 'account', e.m ->> 'external_id') IS NULL);
+END $$;
+
+--> statement-breakpoint
+-- Parts what was linked: a device from the conversation it joined, and where it joined none, every device from its own.
+-- unlinked: how many have a conversation of their own again.
+CREATE OR REPLACE FUNCTION baton_unlink_v1(p_device uuid) RETURNS TABLE (now timestamptz, unlinked int)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+  DELETE FROM channel_identities i WHERE (i.channel, i.account, i.kind, i.value) = ('device', '', 'device', p_device::text);
+  GET DIAGNOSTICS unlinked = ROW_COUNT;
+  IF unlinked = 0 THEN
+    PERFORM baton_identities_of_v1(ARRAY[p_device]);
+    DELETE FROM channel_identities i WHERE i.device_id = p_device AND i.kind = 'device';
+    GET DIAGNOSTICS unlinked = ROW_COUNT;
+  END IF;
+  -- nor may whoever knows a code that is still good come in again
+  DELETE FROM link_codes l WHERE l.device_id = p_device;
+  now := baton_now_v1();
+  RETURN NEXT;
 END $$;

@@ -5,7 +5,8 @@ import { type Config, readConfig } from './config.ts';
 import { createCountWriter } from './counters.ts';
 import { BatonError } from './errors.ts';
 import type { Frame } from './frame.ts';
-import { log, setLogLevel } from './log.ts';
+import { describeError, log, setLogLevel } from './log.ts';
+import type { RateLimiter } from './rate-limit.ts';
 import type { StorageLimits } from './storage/limits.ts';
 import type { Storage } from './storage/storage.ts';
 import type { TurnServices } from './turn.ts';
@@ -16,6 +17,8 @@ export interface App {
   storage: Storage;
   registry: Registry;
   channelOf(name: string): Channel | null;
+  /** Counts messages before they reach the storage; null: the storage counts. */
+  limiter: RateLimiter | null;
   /** Picks up what was let fall; any request may ask for it. */
   sweep(frame: Frame): Promise<void>;
   /** Stores what was counted here; any request may ask for it. */
@@ -49,6 +52,7 @@ export async function createApp(
     storage: opened.storage,
     registry: parts.registry ?? createRegistry(agents),
     channelOf: parts.channelOf ?? ((name: string) => channels.get(name) ?? null),
+    limiter: await openLimiter(config),
   };
   return {
     ...services,
@@ -104,6 +108,15 @@ async function openStorage(config: Config): Promise<{ storage: Storage; close():
   }
   const { openPg } = await import('./storage/postgres/pg.ts');
   return openPg(config.databaseUrl, limits);
+}
+
+/** Where there is a cache, it counts what devices send. */
+async function openLimiter({ cache, rateLimit }: Config): Promise<RateLimiter | null> {
+  if (cache === null || rateLimit === 0) return null;
+  const { createRedisLimiter } = await import('./storage/redis/rate-limiter.ts');
+  return createRedisLimiter(cache, rateLimit, (error) =>
+    log('warn', 'rate_limiter_away', describeError(error)),
+  );
 }
 
 function limitsOf(config: Config): StorageLimits {

@@ -227,6 +227,18 @@ export interface Device {
   }[];
 }
 
+export interface LinkCode {
+  device_id: string;
+  /** Six digits, to be typed where the conversation goes on. */
+  code: string;
+  expires_at: string;
+}
+
+export interface Linked {
+  device_id: string;
+  linked: true;
+}
+
 /** What was erased. */
 export interface Receipt {
   erased_at: string;

@@ -9,6 +9,8 @@ import type {
   Health,
   History,
   JsonObject,
+  LinkCode,
+  Linked,
   Lock,
   NewMessage,
   NoTurn,
@@ -254,6 +256,11 @@ const otherCalls = ({ ask, tell }: Asking) => ({
       ask<Registration>('POST', '/api/device', { body }),
     get: () => ask<Device>('GET', '/api/device'),
     erase: () => tell('DELETE', '/api/device', { again: true }),
+    /** A code by which another device joins this one's conversation. */
+    offerLink: () => ask<LinkCode>('POST', '/api/device/link', { again: true }),
+    /** Joins the conversation of the device that gave the code. */
+    link: (code: string) => ask<Linked>('POST', '/api/device/link', write({ code })),
+    unlink: () => tell('DELETE', '/api/device/link', { again: true }),
   },
   /** Needs an API key. */
   eraseUser: (id: string) =>

@@ -54,8 +54,9 @@ export interface Config {
   /** Of a user, or of a device where none is named; 0: any number. */
   maxSessionsPerUser: number;
   maxSessionsPerHour: number;
-  /** Of a device. */
+  /** Messages of a device that may wait, and that it may send in a minute; of the latter 0: any number. */
   maxWaitingMessages: number;
+  rateLimit: number;
   statelessFallback: boolean;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
   port: number;
@@ -276,6 +277,7 @@ export function readConfig(env: Environment = process.env): ConfigResult {
     maxSessionsPerUser: read.integer('MAX_SESSIONS_PER_USER', 1_000, 0, 100_000),
     maxSessionsPerHour: read.integer('MAX_SESSIONS_PER_HOUR', 1_000, 0, 100_000),
     maxWaitingMessages: read.integer('MAX_WAITING_MESSAGES', 1_000, 1, 100_000),
+    rateLimit: read.integer('RATE_LIMIT', 1_200, 0, 60_000),
     statelessFallback: read.oneOf('STATELESS_FALLBACK', ['true', 'false'], 'false') === 'true',
     logLevel: read.oneOf('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
     port: read.integer('PORT', 3_000, 0, 65_535),

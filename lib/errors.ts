@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'not_found'
   | 'session_not_found'
   | 'device_not_found'
+  | 'link_code_invalid'
   | 'method_not_allowed'
   | 'body_timeout'
   | 'device_exists'
@@ -43,11 +44,19 @@ export class BatonError extends Error {
   override readonly name = 'BatonError';
   readonly code: ErrorCode;
   readonly fields: readonly FieldError[];
+  /** Seconds after which the same call may succeed; null: as `http/problem.ts` says for the code. */
+  readonly retryAfter: number | null;
 
-  constructor(code: ErrorCode, detail: string, fields: readonly FieldError[] = []) {
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    fields: readonly FieldError[] = [],
+    retryAfter: number | null = null,
+  ) {
     super(detail);
     this.code = code;
     this.fields = fields;
+    this.retryAfter = retryAfter;
   }
 
   /** By its name: a deployment has this class twice, since its storages are a bundle of their own. */

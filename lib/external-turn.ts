@@ -3,8 +3,10 @@ import type { Config } from './config.ts';
 import { count } from './counters.ts';
 import { BatonError } from './errors.ts';
 import { assertStorable, type JsonObject, storableText } from './json.ts';
+import type { Frame } from './frame.ts';
 import { assertFits, unlessRefused } from './limits.ts';
 import { inSpan } from './spans.ts';
+import { countMessage, noteRate, type RateLimiter } from './rate-limit.ts';
 import {
   type AcceptedDevice,
   type Commit,
@@ -21,6 +23,7 @@ export interface ExternalServices {
   storage: Storage;
   config: Config;
   registry: Registry;
+  limiter?: RateLimiter | null;
 }
 
 export type Asked =
@@ -60,11 +63,12 @@ const termsOf = (config: Config, requestId: string) => ({
  * @throws {BatonError} `rate_limited`, `message_too_large`, `metadata_too_large`, `unstorable_text`: it was not stored
  */
 export async function submit(
-  { storage, config }: ExternalServices,
+  services: ExternalServices,
   device: DeviceId,
   message: { messageId: string; content: string; metadata: JsonObject },
-  requestId: string,
+  frame: Frame,
 ): Promise<Asked> {
+  const { storage, config } = services;
   assertStorable(message.metadata, 'metadata');
   assertFits(config, message.content, message.metadata);
   const incoming = {
@@ -76,11 +80,14 @@ export async function submit(
     metadata: message.metadata,
     sentAt: null,
     maxWaiting: config.maxWaitingMessages,
+    ...(await countMessage(services, device, frame)),
   };
-  const terms = termsOf(config, requestId);
+  const terms = termsOf(config, frame.requestId);
   const attributes = { 'baton.channel': 'api', 'baton.lane': terms.lane, 'baton.messages': 1 };
   const [accepted] = await inSpan('accept', attributes, () => storage.accept([incoming], terms));
-  return accepted === undefined ? { kind: 'nothing' } : toAsked(unlessRefused(accepted));
+  if (accepted === undefined) return { kind: 'nothing' };
+  noteRate(services, accepted, frame);
+  return toAsked(unlessRefused(accepted));
 }
 
 function toAsked({ turn, messages, lock }: AcceptedDevice): Asked {

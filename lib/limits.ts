@@ -1,6 +1,7 @@
 import type { Config } from './config.ts';
 import { BatonError } from './errors.ts';
 import type { JsonObject } from './json.ts';
+import { tooFast } from './rate-limit.ts';
 import type { AcceptedDevice } from './storage/storage.ts';
 
 // What protects the owner of a deployment from a caller who sends too much. WhatsApp's messages come from Meta and
@@ -32,7 +33,10 @@ export const sessionNotFound = (): BatonError =>
     'There is no such chat session, or it is over: begin another',
   );
 
-const REFUSALS: Record<AcceptedDevice['refused'][number]['reason'], () => BatonError> = {
+const REFUSALS: Record<
+  AcceptedDevice['refused'][number]['reason'],
+  (accepted: AcceptedDevice) => BatonError
+> = {
   session_not_found: sessionNotFound,
   session_complete: () =>
     new BatonError('session_complete', 'This chat session is complete: begin another'),
@@ -41,11 +45,12 @@ const REFUSALS: Record<AcceptedDevice['refused'][number]['reason'], () => BatonE
       'rate_limited',
       'Too many messages of this device wait for an answer; this one was not stored. Send it again later',
     ),
+  too_fast: ({ rate = {} }) => tooFast(rate),
 };
 
 /** What ACCEPT said of one message, unless it was refused. @throws {BatonError} why it was */
 export function unlessRefused(accepted: AcceptedDevice): AcceptedDevice {
   const [refused] = accepted.refused;
-  if (refused !== undefined) throw REFUSALS[refused.reason]();
+  if (refused !== undefined) throw REFUSALS[refused.reason](accepted);
   return accepted;
 }

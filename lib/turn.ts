@@ -10,6 +10,7 @@ import { type Frame, hasTime } from './frame.ts';
 import { keepLease, type Lease, TurnEnded } from './lease.ts';
 import { describeError, log } from './log.ts';
 import { inSpan } from './spans.ts';
+import type { RateLimiter } from './rate-limit.ts';
 import type {
   AcceptedDevice,
   CommitResult,
@@ -27,6 +28,8 @@ export interface TurnServices {
   registry: Registry;
   /** The channel replies have to be sent over; none for web and api, whose callers read theirs. */
   channelOf(name: string): Channel | null;
+  /** Counts what callers send before it reaches the storage; null: the storage counts. */
+  limiter?: RateLimiter | null;
 }
 
 export type Committed = Extract<CommitResult, { outcome: 'committed' }>;

@@ -1,3 +1,4 @@
+import { parseJson } from '../../lib/json.ts';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { z } from 'zod';
@@ -55,7 +56,7 @@ export async function readHeader(file: string): Promise<Header> {
 async function firstLine(file: string): Promise<unknown> {
   for await (const line of linesOf(file)) {
     try {
-      return JSON.parse(line);
+      return parseJson(line);
     } catch {
       return null;
     }

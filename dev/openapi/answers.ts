@@ -191,6 +191,12 @@ export const answers = {
       }),
     ),
   }),
+  LinkCode: z.strictObject({
+    device_id: uuid,
+    code: z.string().regex(/^\d{6}$/),
+    expires_at: time,
+  }),
+  Linked: z.strictObject({ device_id: uuid, linked: z.literal(true) }),
   Receipt: z.strictObject({
     erased_at: time,
     devices: count,

@@ -1,4 +1,4 @@
-import { deviceBody } from '../../lib/http/device-fields.ts';
+import { deviceBody, linkBody } from '../../lib/http/device-fields.ts';
 import { document } from '../../lib/http/fields.ts';
 import { lockBody } from '../../lib/http/lock-fields.ts';
 import { stateBody } from '../../lib/http/state-fields.ts';
@@ -99,5 +99,30 @@ export const deviceDocs = {
         headers: { 'Preference-Applied': 'return=representation' },
       },
     },
+  },
+  'POST /api/device/link': {
+    id: 'linkDevice',
+    summary: 'Share one conversation with another device',
+    more:
+      'Without a code: gives one of six digits, good for ten minutes and one device; the one before is good no more. With ' +
+      'the code of another device: this one joins its conversation. Lock, state, sessions and turns are shared from then ' +
+      'on; what this device had of its own is out of sight until it is unlinked. After five wrong codes none is looked at ' +
+      'for ten minutes.',
+    device: 'required',
+    body: { schema: linkBody, optional: true },
+    answers: {
+      200: { says: 'It has joined', json: ['Linked'] },
+      201: { says: 'The code to redeem on the other device', json: ['LinkCode'] },
+    },
+    refusals: ['link_code_invalid', 'rate_limited'],
+  },
+  'DELETE /api/device/link': {
+    id: 'unlinkDevice',
+    summary: 'Part again',
+    more:
+      'A device that joined a conversation has its own again. One that joined none parts from every device that joined it, ' +
+      'and its code is good no more.',
+    device: 'required',
+    answers: { 204: { says: 'It is linked to none, also when it was not' } },
   },
 } as const satisfies Record<string, Doc>;

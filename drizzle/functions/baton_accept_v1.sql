@@ -1,9 +1,9 @@
 -- ACCEPT: stores messages of any number of devices, each once, and takes the turns that are free.
 -- p_messages: [{device_id} or {session_id, owner} or {phone, user_id, dial, becomes: {phone, user_id}}, channel,
 --   account, external_id, content, metadata, sent_at, answer_within (seconds), turn: false, author: 'human', human_ttl
---   (seconds), revokes, max_waiting]
--- A message for a session that is over or complete, or for a device where max_waiting messages wait, is refused, and
--- says why. Of a session that is unknown, or not its owner's, no row is returned: nobody is told the device.
+--   (seconds), revokes, max_waiting, per_minute]
+-- A message for a session that is over or complete, for a device where max_waiting messages wait, or one too many within a
+-- minute, is refused, and says why. Of a session that is unknown, or not its owner's, no row is returned: nobody is told the device.
 -- Lock order: identities, state rows by device, new messages by key, messages that were there.
 -- Planned once per connection, and always by index: planning each time took a third of the call, and for a list of
 -- unknown length the planner likes to read a whole table of a few thousand rows (1.8 ms in place of 0.05).
@@ -51,12 +51,14 @@ BEGIN
   PERFORM baton_store_v1(p_messages, p_request, p_lane, p_session_ttl, v_of, v_keys, v_now);
   SELECT jsonb_object_agg(q.device_id, q.list) INTO v_results FROM (
     -- a session that is over is absent, also to a message it took before
-    SELECT v_of[k.ord] AS device_id, jsonb_agg(CASE WHEN m.id IS NULL OR r.reason = 'session_not_found'
-      THEN jsonb_build_object('index', k.ord - 1, 'refused', coalesce(r.reason, 'rate_limited'))
+    SELECT v_of[k.ord] AS device_id, jsonb_agg(jsonb_build_object('rate', n.rate) || CASE WHEN m.id IS NULL OR r.reason = 'session_not_found'
+      THEN jsonb_build_object('index', k.ord - 1, 'refused', coalesce(r.reason, CASE WHEN n.rate ->> 'left' = '0' THEN 'too_fast' ELSE 'rate_limited' END))
       ELSE jsonb_build_object('index', k.ord - 1, 'id', m.id::text, 'message_id', m.external_id, 'session_id', m.session_id,
         'status', m.status, 'duplicate', m.request_id IS DISTINCT FROM p_request) END ORDER BY k.ord) AS list
     FROM unnest(v_keys) WITH ORDINALITY AS k (key, ord) LEFT JOIN chat_messages m ON m.dedupe_key = k.key,
-      LATERAL (SELECT (p_messages -> (k.ord - 1)::int ->> 'session_id')::uuid AS session) n,
+      LATERAL (SELECT (e.m ->> 'session_id')::uuid AS session, CASE WHEN e.m ? 'per_minute' THEN (
+          SELECT baton_rate_v1(c.rate_until, (e.m ->> 'per_minute')::int, v_now) FROM conversation_states c WHERE c.device_id = v_of[k.ord]) END AS rate
+        FROM (SELECT p_messages -> (k.ord - 1)::int AS m) e) n,
       LATERAL (SELECT CASE WHEN n.session IS NOT NULL THEN baton_session_refusal_v1(n.session, v_now) END AS reason) r
     WHERE v_of[k.ord] IS NOT NULL
     GROUP BY v_of[k.ord]) q;

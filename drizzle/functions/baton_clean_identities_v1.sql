@@ -1,5 +1,6 @@
 -- Identities that nobody has looked at since p_old, a batch of them: forgotten where nothing is kept of their device but its
--- fences, else noted as needed, so that each is looked at once in a retention. Gives how many were looked at.
+-- fences, else noted as needed, so that each is looked at once in a retention. A link between devices is always needed, and
+-- so is who is linked by it. Gives how many were looked at.
 -- Their rows are held before the devices', as everywhere. An ACCEPT that found one here waits for its device, finds that it is
 -- gone, and begins anew.
 CREATE OR REPLACE FUNCTION baton_clean_identities_v1(p_batch int, p_old timestamptz, p_now timestamptz) RETURNS int
@@ -12,7 +13,8 @@ BEGIN
     v_looked := v_looked + 1;
     PERFORM FROM conversation_states c
     WHERE c.device_id = i.device_id AND c.state IS NULL AND c.active_agent IS NULL AND c.session_id IS NULL FOR UPDATE SKIP LOCKED;
-    IF FOUND AND NOT EXISTS (SELECT FROM chat_messages m WHERE m.device_id = i.device_id)
+    IF FOUND AND i.kind <> 'device' AND baton_linked_v1(i.device_id) = i.device_id
+      AND NOT EXISTS (SELECT FROM chat_messages m WHERE m.device_id = i.device_id)
       AND NOT EXISTS (SELECT FROM chat_sessions s WHERE s.device_id = i.device_id)
       AND NOT EXISTS (SELECT FROM lock_events e WHERE e.device_id = i.device_id)
     THEN

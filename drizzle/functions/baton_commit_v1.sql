@@ -26,6 +26,9 @@ DECLARE
   v_asked_bytes bigint;
   v_reply_bytes bigint;
 BEGIN
+  IF p_lane = 'external' THEN
+    p_device := baton_turn_device_v1(p_device, p_fence);
+  END IF;
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
   now := baton_now_v1();
   IF s.committed_fence = p_fence AND s.committed_hash = v_hash THEN

@@ -15,6 +15,10 @@ DECLARE
   v_device uuid;
   v_taken int := 0;
 BEGIN
+  IF p_lane = 'external' THEN
+    -- its workers name the device they were told of; what waited there before it was linked is theirs as well
+    p_devices := p_devices || ARRAY(SELECT baton_linked_v1(d) FROM unnest(p_devices) d);
+  END IF;
   SELECT array_agg(c.device_id ORDER BY coalesce(c.turn_owner = p_request AND c.turn_expires_at > v_start, false) DESC, c.device_id)
   INTO v_devices FROM conversation_states c
   WHERE c.device_id = ANY (p_devices)

@@ -14,13 +14,26 @@ BEGIN
   SELECT array_agg(k.ord), array_agg(DISTINCT p_of[k.ord]) FILTER (WHERE k.session IS NULL), array_agg(DISTINCT k.session)
   INTO v_new, v_devices, v_sessions
   FROM (
-    SELECT ord, p_keys[ord] AS key, (e.m ->> 'session_id')::uuid AS session, (e.m ->> 'max_waiting')::int AS most
-    FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)) k
-  WHERE p_of[k.ord] IS NOT NULL AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = k.key)
-    AND (k.session IS NULL OR baton_session_refusal_v1(k.session, p_now) IS NULL)
-    AND (k.most IS NULL OR k.most > (
-      SELECT count(*) FROM (SELECT FROM chat_messages w WHERE w.device_id = p_of[k.ord] AND w.status = 'waiting' LIMIT k.most) q));
+    SELECT n.*, row_number() OVER (PARTITION BY p_of[n.ord], n.per_minute ORDER BY n.ord) AS place
+    FROM (
+      SELECT ord, p_keys[ord] AS key, (e.m ->> 'session_id')::uuid AS session, (e.m ->> 'max_waiting')::int AS most,
+        (e.m ->> 'per_minute')::int AS per_minute
+      FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)) n
+    WHERE p_of[n.ord] IS NOT NULL AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = n.key)
+      AND (n.session IS NULL OR baton_session_refusal_v1(n.session, p_now) IS NULL)
+      AND (n.most IS NULL OR n.most > (
+        SELECT count(*) FROM (SELECT FROM chat_messages w WHERE w.device_id = p_of[n.ord] AND w.status = 'waiting' LIMIT n.most) q))) k
+  WHERE k.per_minute IS NULL OR k.place <= (
+    SELECT (baton_rate_v1(c.rate_until, k.per_minute, p_now) ->> 'left')::int FROM conversation_states c WHERE c.device_id = p_of[k.ord]);
   IF v_new IS NOT NULL THEN
+    IF jsonb_path_exists(p_messages, '$[*].per_minute') THEN
+      UPDATE conversation_states c SET rate_until = greatest(c.rate_until, p_now) + q.part
+      FROM (
+        SELECT p_of[e.ord] AS device_id, sum(60000.0 / (e.m ->> 'per_minute')::int) * interval '1 ms' AS part
+        FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)
+        WHERE e.ord = ANY (v_new) AND e.m ? 'per_minute' GROUP BY p_of[e.ord]) q
+      WHERE c.device_id = q.device_id;
+    END IF;
     -- a redelivery is no sign of life: only a device with something new has its session opened or prolonged
     PERFORM baton_open_sessions_v1(v_devices, p_messages -> 0 ->> 'channel', p_session_ttl, p_now);
     PERFORM baton_touch_sessions_v1(v_sessions, p_session_ttl, p_now);

@@ -2,6 +2,7 @@ import { ask } from '../await-answer.ts';
 import type { Frame } from '../frame.ts';
 import { assertStorable, type JsonObject, storableText } from '../json.ts';
 import { assertFits, sessionNotFound, unlessRefused } from '../limits.ts';
+import { countMessage, noteRate } from '../rate-limit.ts';
 import type { DeviceId } from '../storage/storage.ts';
 import { receive, type TurnServices } from '../turn.ts';
 
@@ -59,10 +60,12 @@ export async function say(
     metadata,
     sentAt: null,
     maxWaiting: services.config.maxWaitingMessages,
+    ...(await countMessage(services, owner ?? session, frame)),
   };
   const since = performance.now();
   const [stored] = await receive(services, [message], frame);
   if (stored === undefined) throw sessionNotFound();
+  noteRate(services, stored, frame);
   const accepted = unlessRefused(stored);
   const place = { device: accepted.device, channel: CHAT, account: session };
   const answer = await ask(services, { ...place, messageId: id, accepted, since }, frame, keep);

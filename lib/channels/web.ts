@@ -6,6 +6,7 @@ import type { Frame } from '../frame.ts';
 import { assertStorable, type JsonObject, storableText } from '../json.ts';
 import { assertFits, unlessRefused } from '../limits.ts';
 import { log } from '../log.ts';
+import { countMessage, noteRate } from '../rate-limit.ts';
 import type { AcceptedDevice, DeviceId, Fence } from '../storage/storage.ts';
 import { receive, type TurnServices } from '../turn.ts';
 
@@ -54,6 +55,7 @@ export async function chat(
     metadata,
     sentAt: null,
     maxWaiting: services.config.maxWaitingMessages,
+    ...(await countMessage(services, device, frame)),
   };
   const since = performance.now();
   let accepted: AcceptedDevice | undefined;
@@ -66,8 +68,11 @@ export async function chat(
     return answerAlone(services, device, id, content);
   }
   if (accepted === undefined) throw new Error('ACCEPT lost a message');
+  noteRate(services, accepted, frame);
   unlessRefused(accepted);
-  const question = { device, channel: WEB, account: device, messageId: id, accepted, since };
+  // of the device whose conversation it is: that of another, where this one was linked to it
+  const place = { device: accepted.device, channel: WEB, account: device };
+  const question = { ...place, messageId: id, accepted, since };
   const answer = await ask(services, question, frame, keep);
   return answer === null
     ? { kind: 'queued', messageId: id }

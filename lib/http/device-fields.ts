@@ -4,3 +4,8 @@ import * as z from 'zod/mini';
 export const deviceBody = z.object({
   user_token: z.optional(z.string().check(z.minLength(1), z.maxLength(16_384))),
 });
+
+/** What POST /api/device/link takes: nothing, to be given a code, or the code another device was given. */
+export const linkBody = z.object({
+  code: z.optional(z.string().check(z.regex(/^\d{6}$/, 'expected six digits'))),
+});

@@ -32,6 +32,7 @@ export const operations = {
   '/api/chat/users/{user_id}': { DELETE: 'operator' },
   '/api/chat/stats': { GET: 'operator' },
   '/api/device': { GET: 'device', POST: 'newcomer', DELETE: 'device' },
+  '/api/device/link': { POST: 'device', DELETE: 'device' },
 
   '/api/webhooks/web': { POST: 'device' },
   '/api/webhooks/whatsapp': { GET: 'signature', POST: 'signature' },

@@ -12,6 +12,7 @@ const STATUS: Record<ErrorCode, number> = {
   not_found: 404,
   session_not_found: 404,
   device_not_found: 404,
+  link_code_invalid: 404,
   method_not_allowed: 405,
   body_timeout: 408,
   device_exists: 409,
@@ -62,7 +63,7 @@ const HEADERS: Partial<Record<ErrorCode, Record<string, string>>> = {
 
 /** The answer to a refused call, RFC 9457; `code` is the word to decide by, `detail` the sentence to read. */
 export function problem(
-  { code, message, fields }: BatonError,
+  { code, message, fields, retryAfter }: BatonError,
   headers: Record<string, string> = {},
 ): Response {
   const status = STATUS[code];
@@ -76,6 +77,11 @@ export function problem(
   };
   return new Response(JSON.stringify(body), {
     status,
-    headers: { 'content-type': 'application/problem+json', ...HEADERS[code], ...headers },
+    headers: {
+      'content-type': 'application/problem+json',
+      ...HEADERS[code],
+      ...(retryAfter !== null && { 'retry-after': String(retryAfter) }),
+      ...headers,
+    },
   });
 }

@@ -10,6 +10,7 @@ import { corsHeaders, SECURITY_HEADERS } from './browsers.ts';
 import { parseDeviceId } from './device-id.ts';
 import { type Access, type Method, type Operations, operations, type Path } from './operations.ts';
 import { problem } from './problem.ts';
+import { rateHeaders } from './rate-headers.ts';
 
 /** Seconds a function may run (vercel.json), less what COMMIT and SETTLE of the last turn need. */
 const FUNCTION_SECONDS = 300;
@@ -70,7 +71,7 @@ function serveWith(entries: readonly Entry[]): Exports {
     const given = request.headers.get('x-request-id') ?? '';
     const shown = /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : crypto.randomUUID();
     // the caller's id is for its logs; turns are owned by an id nobody else can send
-    const frame = {
+    const frame: Frame = {
       requestId: crypto.randomUUID(),
       endsAt: performance.now() + (FUNCTION_SECONDS - MARGIN_SECONDS) * 1_000,
     };
@@ -83,7 +84,11 @@ function serveWith(entries: readonly Entry[]): Exports {
     );
     keep(writeCounts());
     response.headers.set('x-request-id', shown);
-    const told = { ...SECURITY_HEADERS, ...(await shareWith(request, entry)) };
+    const told = {
+      ...SECURITY_HEADERS,
+      ...rateHeaders(frame),
+      ...(await shareWith(request, entry)),
+    };
     for (const [name, value] of Object.entries(told)) response.headers.set(name, value);
     return request.method === 'HEAD' ? new Response(null, response) : response;
   };

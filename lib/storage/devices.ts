@@ -46,6 +46,13 @@ export interface Receipt {
   identities: number;
 }
 
+/** How many wrong codes may be tried within how many seconds: by one device, and by all. */
+export interface LinkLimits {
+  own: number;
+  all: number;
+  seconds: number;
+}
+
 /** Devices as such. The same promises as `Storage` gives. */
 export interface DeviceStorage {
   /**
@@ -75,4 +82,30 @@ export interface DeviceStorage {
    * Where others have sessions on the same device, the user's own sessions go and the rest stays.
    */
   eraseUser(user: string, limit: number): Promise<Timed & { receipt: Receipt; more: boolean }>;
+
+  /**
+   * Gives the device's conversation the first of these codes that no other has; the one before is good no more.
+   *
+   * @param seconds the code is good for
+   * @returns link null: others have all of them
+   */
+  offerLink(
+    device: DeviceId,
+    codes: string[],
+    seconds: number,
+  ): Promise<Timed & { link: { code: string; expiresAt: Date } | null }>;
+  /**
+   * Lets a device join the conversation a code opens: lock, state, sessions, messages and turns are shared from then on.
+   * What it had of its own stays, out of sight, until it is unlinked. Devices linked to it follow. A code is good for
+   * one device, to which it may be given twice.
+   *
+   * @returns outcome invalid: wrong, over, or used by another; own: the device's own; too_many: whatever it is
+   */
+  redeemLink(
+    device: DeviceId,
+    code: string,
+    limits: LinkLimits,
+  ): Promise<Timed & { outcome: 'linked' | 'own' | 'invalid' | 'too_many' }>;
+  /** Parts a device from the conversation it joined; where it joined none, every device from its own. Gives how many. */
+  unlink(device: DeviceId): Promise<Timed & { unlinked: number }>;
 }

@@ -78,6 +78,8 @@ export interface IncomingMessage {
   turn?: false;
   /** Refused where so many messages wait for an answer on the device; left out: it is stored in any case. */
   maxWaiting?: number;
+  /** Refused where the device has sent so many within a minute; left out: it is not counted. A known one never is. */
+  perMinute?: number;
   /** A person said it for the business: the conversation is theirs for so many seconds. Never starts a turn. */
   byHuman?: { ttlSeconds: number | null };
   /** The sender's ids have become these; both lead to the sender's device from now on. */
@@ -141,11 +143,26 @@ export interface AcceptedMessage {
   duplicate: boolean;
 }
 
+/** What a limit of messages within a minute has left. */
+export interface Rate {
+  /** Messages that would be let in now. */
+  left: number;
+  /** Milliseconds until all of them would. */
+  resetMs: number;
+  /** Milliseconds until the next one would. */
+  retryMs: number;
+}
+
 export interface AcceptedDevice extends Timed {
   device: DeviceId;
   messages: AcceptedMessage[];
-  /** Messages that were not stored: the chat session they name is over, or complete; too many wait. */
-  refused: { index: number; reason: 'session_not_found' | 'session_complete' | 'rate_limited' }[];
+  /** Messages that were not stored: the chat session they name is over, or complete; too many wait, or came at once. */
+  refused: {
+    index: number;
+    reason: 'session_not_found' | 'session_complete' | 'rate_limited' | 'too_fast';
+  }[];
+  /** Where messages were counted. */
+  rate?: Rate;
   lock: Lock | null;
   /** No turn was taken, yet something waits in the lane. */
   waiting: boolean;

@@ -182,6 +182,18 @@ test('health, and the clean-up', async () => {
   expect(await problem(operator.cleanUp())).toMatchObject({ code: 'unauthorized' });
 });
 
+test('link: offer a code, join by it, part', async () => {
+  const guest = operator.with({ device: crypto.randomUUID() });
+  const { code } = await browser.device.offerLink();
+  await browser.state.replace({ shared: 1 });
+  expect(await guest.device.link(code)).toMatchObject({ linked: true });
+  expect(await guest.state.get()).toMatchObject({ state: { shared: 1 } });
+  await guest.device.unlink();
+  expect(await guest.state.get()).toMatchObject({ state: {} });
+  const wrong = code === '000000' ? '000001' : '000000';
+  expect(await problem(guest.device.link(wrong))).toMatchObject({ code: 'link_code_invalid' });
+});
+
 test('erase: a device, and everything of a user', async () => {
   const device = crypto.randomUUID();
   const own = operator.with({ device });

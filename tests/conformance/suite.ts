@@ -16,10 +16,13 @@ import { identityCases } from './identities.ts';
 import { keyCases } from './keys.ts';
 import { laneCases } from './lanes.ts';
 import { leaseCases } from './lease.ts';
+import { linkCodeCases } from './link-codes.ts';
+import { linkingCases } from './linking.ts';
 import { lockCases } from './lock.ts';
 import { nextCases } from './next.ts';
 import { peopleCases } from './people.ts';
 import { raceCases } from './races.ts';
+import { rateCases } from './rates.ts';
 import { recoveryCases } from './recovery.ts';
 import { reportCases } from './reports.ts';
 import { retentionCases } from './retention.ts';
@@ -57,8 +60,11 @@ const groups = {
   retention: retentionCases,
   figures: figureCases,
   erasing: erasingCases,
+  linking: linkingCases,
+  'link codes': linkCodeCases,
   keys: keyCases,
   sizes: sizeCases,
+  'messages within a minute': rateCases,
   clock: clockCases,
   'fifty at once': raceCases,
 };

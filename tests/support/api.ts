@@ -248,11 +248,11 @@ export async function send(
 
 /** The export named like the method, else GET, which refuses it. */
 function callHandler(request: Request): Promise<Response> {
-  // vercel.json sends some paths to a function of another name, and any without one to health
+  // vercel.json sends every path below some functions to them, and any other without one of its own to health
   const path = new URL(request.url).pathname
+    .replace('/api/chat/stats', '/api/metrics')
     .replace(/^\/api\/chat\/users\/.*/, '/api/chat/sessions')
-    .replace(/^(\/api\/(chat\/sessions|device))\/.*/, '$1')
-    .replace('/api/chat/stats', '/api/metrics');
+    .replace(/^(\/api\/(chat\/sessions|device))\/.*/, '$1');
   const handlers = functions.get(path) ?? health;
   const named = Object.entries(handlers).find(([name]) => name === request.method);
   return (named?.[1] ?? handlers.GET)(request);

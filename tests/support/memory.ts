@@ -43,7 +43,7 @@ export function memoryHarness(
           if (of && typeof at === 'number') Reflect.set(of, name, at - by);
         }
       };
-      older(device, 'stateUpdatedAt');
+      older(device, 'stateUpdatedAt', 'rateUntil');
       older(device?.holding, 'lockedAt', 'expiresAt');
       older(device?.session, 'endsAt');
       older(device?.grant, 'endsAt');

@@ -95,7 +95,7 @@ export const openNeonHttp: Open = async (some) => {
 /** Everything that moves a device's rows in time: each table with its times. */
 const times = {
   conversation_states:
-    'locked_at, lock_expires_at, state_updated_at, session_expires_at, turn_expires_at',
+    'locked_at, lock_expires_at, state_updated_at, session_expires_at, turn_expires_at, rate_until',
   chat_sessions: 'created_at, last_activity, expires_at',
   chat_messages: 'sent_at, created_at, claim_expires_at',
   lock_events: 'started_at, ended_at',

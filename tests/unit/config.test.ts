@@ -95,6 +95,7 @@ const integers: {
     min: 1,
     max: 100_000,
   },
+  { name: 'RATE_LIMIT', of: (c) => c.rateLimit, fallback: 1_200, min: 0, max: 60_000 },
   { name: 'PORT', of: (c) => c.port, fallback: 3_000, min: 0, max: 65_535 },
 ];
 
@@ -188,6 +189,7 @@ describe('readConfig', () => {
         maxSessionsPerUser: 1_000,
         maxSessionsPerHour: 1_000,
         maxWaitingMessages: 1_000,
+        rateLimit: 1_200,
         maxAttempts: 5,
         statelessFallback: false,
         logLevel: 'info',

@@ -1,7 +1,8 @@
-import { HUMAN, type IncomingMessage, type TurnTerms } from '../storage.ts';
+import { type AcceptedDevice, HUMAN, type IncomingMessage, type TurnTerms } from '../storage.ts';
 import { addressOf } from './identities.ts';
 import { hold, liveHolding, recordUnderHuman } from './locks.ts';
 import { enterHistory, isWaiting } from './messages.ts';
+import { countMessage, rateOf } from './rates.ts';
 import { openSession, touchSession } from './sessions.ts';
 import { type Device, type Memory, type Row, type Tables, keyOf } from './tables.ts';
 
@@ -15,7 +16,7 @@ export interface Arrival {
   device: Device;
   message: IncomingMessage;
   row: Row | null;
-  refused: 'session_not_found' | 'session_complete' | 'rate_limited' | null;
+  refused: AcceptedDevice['refused'][number]['reason'] | null;
   isNew: boolean;
 }
 
@@ -45,6 +46,12 @@ export function storeOnce(
   const waiting = device.messages.filter(isWaiting).length;
   if (message.maxWaiting !== undefined && waiting >= message.maxWaiting)
     return { ...arrival, row: null, refused: 'rate_limited' };
+  const { perMinute } = message;
+  if (perMinute !== undefined) {
+    if (rateOf(device, perMinute, now).left === 0)
+      return { ...arrival, row: null, refused: 'too_fast' };
+    countMessage(device, perMinute, now);
+  }
 
   if (session !== null) touchSession(memory, device, session, now);
   const thread = session?.id ?? openSession(memory, device, message.channel, now);

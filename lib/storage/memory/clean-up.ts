@@ -3,7 +3,7 @@ import { empty, KEPT_KEYS, remove } from './erasing.ts';
 import { endHolding } from './locks.ts';
 import { isUnsettled, isWaiting } from './messages.ts';
 import type { Synchronous } from './operations.ts';
-import { type Memory, messagesIn, type Row, type Tables } from './tables.ts';
+import { type Memory, messagesIn, type Row, type Tables, isLinkName, linkedTo } from './tables.ts';
 
 const DAY = 86_400_000;
 
@@ -94,7 +94,9 @@ function cleanIdentities(tables: Tables, batch: number, old: number, now: number
     .toSorted(([a], [b]) => (checked.get(a) ?? 0) - (checked.get(b) ?? 0))
     .slice(0, batch);
   for (const [name, device] of looked) {
-    if (isBare(tables, device)) {
+    // a link between devices is always needed, and so is who is linked by it
+    const isLinked = isLinkName(name) || linkedTo(tables, device) !== device;
+    if (!isLinked && isBare(tables, device)) {
       identities.delete(name);
       checked.delete(name);
     } else checked.set(name, now);

@@ -5,7 +5,7 @@ import { byPlace, bySending, isUnsettled, isWaiting, viewReply } from './message
 import type { Synchronous } from './operations.ts';
 import { touchSession } from './sessions.ts';
 import { assertFits, merged, writeState } from './states.ts';
-import type { Device, Grant, Memory, Row } from './tables.ts';
+import { type Device, type Grant, type Memory, type Row, turnDevice } from './tables.ts';
 import { after, isSending, takeTurn } from './turns.ts';
 
 /** How a turn is answered. */
@@ -13,7 +13,9 @@ export function commitOperations(memory: Memory): Pick<Synchronous, 'commit'> {
   return {
     commit(id, fence, lane, content, leaseMs): CommitResult {
       const now = memory.now();
-      const device = memory.tables.devices.get(id);
+      const { tables } = memory;
+      const of = lane === 'external' ? turnDevice(tables, id, fence) : id;
+      const device = tables.devices.get(of);
       const hash = hashOf(lane, content);
       const { grant = null, committed = null } = device ?? {};
       const isRepeated = committed?.fence === fence && committed.hash === hash;

@@ -140,7 +140,10 @@ function eraseWhole(tables: Tables, id: DeviceId, now: number): Partial<Receipt>
   const sessions = [...tables.sessions.values()].filter((session) => session.device === id);
   for (const session of sessions) tables.sessions.delete(session.id);
   const names = [...tables.identities].filter(([, leadsTo]) => leadsTo === id);
-  for (const [name] of names) tables.identities.delete(name);
+  for (const [name] of names) {
+    tables.identities.delete(name);
+    tables.checked.delete(name);
+  }
   for (const [code, { device: of }] of tables.linkCodes)
     if (of === id) tables.linkCodes.delete(code);
   tables.linkTries.delete(id);

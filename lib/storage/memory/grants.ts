@@ -4,7 +4,8 @@ import { deviceOfSender, link } from './identities.ts';
 import { viewLock } from './locks.ts';
 import { isUnsettled, isWaiting } from './messages.ts';
 import type { Synchronous } from './operations.ts';
-import { type Device, deviceRow, type Memory } from './tables.ts';
+import { rateOf } from './rates.ts';
+import { type Device, deviceRow, linkedTo, type Memory } from './tables.ts';
 import { isHeld, takeTurn } from './turns.ts';
 
 /** How a turn is taken. */
@@ -26,7 +27,9 @@ export function grantOperations(memory: Memory): Pick<Synchronous, 'accept' | 'n
       const turns = takeTurns(memory, [...devices.keys()].toSorted(byId), terms, now);
       return [...devices].map(([device, entries]): AcceptedDevice => {
         const turn = turns.find((one) => one.device === device.id) ?? null;
+        const perMinute = entries.at(-1)?.message.perMinute;
         return {
+          ...(perMinute !== undefined && { rate: rateOf(device, perMinute, now) }),
           device: device.id,
           now: new Date(now),
           messages: entries.flatMap((entry) => told.get(entry) ?? []),
@@ -39,8 +42,11 @@ export function grantOperations(memory: Memory): Pick<Synchronous, 'accept' | 'n
         };
       });
     },
-    next(ids, terms) {
+    next(asked, terms) {
       const now = clock();
+      // workers elsewhere name the device they were told of; what waited there before it was linked is theirs as well
+      const linked = terms.lane === 'external' ? asked.map((id) => linkedTo(tables, id)) : [];
+      const ids = [...asked, ...linked];
       const devices = [...tables.devices.values()].filter(
         (device) =>
           ids.includes(device.id) &&

@@ -1,6 +1,6 @@
 import type { DeviceId, Fence, Lane } from '../storage.ts';
 import type { Synchronous } from './operations.ts';
-import { drawFence, type Grant, type Memory } from './tables.ts';
+import { drawFence, type Grant, type Memory, turnDevice } from './tables.ts';
 import { countAttempt, isSending } from './turns.ts';
 
 /** How a turn is kept alive, and how it ends without an answer. */
@@ -10,7 +10,7 @@ export function leaseOperations({
   now: clock,
 }: Memory): Pick<Synchronous, 'extend' | 'giveBack' | 'fail'> {
   const newest = (id: DeviceId, fence: Fence, lane?: Lane) => {
-    const device = tables.devices.get(id);
+    const device = tables.devices.get(turnDevice(tables, id, fence));
     const grant = device?.grant;
     if (device === undefined || grant?.fence !== fence) return null;
     return lane === undefined || grant.lane === lane ? { device, grant } : null;

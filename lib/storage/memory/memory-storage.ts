@@ -13,6 +13,7 @@ import { figureOperations } from './figures.ts';
 import { grantOperations } from './grants.ts';
 import { historyOperations } from './histories.ts';
 import { leaseOperations } from './leases.ts';
+import { linkingOperations } from './linking.ts';
 import { lockOperations } from './locks.ts';
 import { asStorage } from './operations.ts';
 import { searchOperations } from './search.ts';
@@ -46,6 +47,7 @@ export function createMemoryStorage(
     ...searchOperations(memory),
     ...deviceOperations(memory),
     ...figureOperations(memory),
+    ...linkingOperations(memory),
     ...erasingOperations(memory),
     ...upkeepOperations(memory),
   });

@@ -199,7 +199,8 @@ export const newDevice = (id: DeviceId, now: number): Device => ({
 });
 
 /** The name of a device as one that was linked to another. */
-const linkName = (id: DeviceId): string => JSON.stringify(['device', '', 'device', id]);
+export const linkName = (id: DeviceId): string => JSON.stringify(['device', '', 'device', id]);
+export const isLinkName = (name: string): boolean => name.startsWith('["device",');
 
 /** The device whose conversation a device shares; itself where it was never linked. */
 export const linkedTo = ({ identities }: Tables, id: DeviceId): DeviceId =>
@@ -211,3 +212,10 @@ export const messagesIn = ({ devices }: Tables, { id, device }: Session): Row[] 
 /** Fences and versions of every device come from here, so that none ever falls back. */
 export const drawFence = (tables: Tables): Fence => String(++tables.drawn) as Fence;
 export const drawVersion = (tables: Tables): Version => String(++tables.drawn) as Version;
+
+/** The device whose turn a token is of: the caller's own, or the one it is linked to; a turn may be older than a link. */
+export function turnDevice(tables: Tables, id: DeviceId, fence: Fence): DeviceId {
+  const linked = linkedTo(tables, id);
+  const { grant, committed } = tables.devices.get(linked) ?? {};
+  return grant?.fence === fence || committed?.fence === fence ? linked : id;
+}

@@ -2,7 +2,18 @@ import { and, eq, isNotNull, sql } from 'drizzle-orm';
 import { conversationStates as states } from '../../../drizzle/schema.ts';
 import type { StorageLimits } from '../limits.ts';
 import { type DeviceId, HUMAN, type IncomingMessage, type Storage, type Turn } from '../storage.ts';
-import { array, callOf, type Database, fence, lane, only, termsOf, turnTerms } from './database.ts';
+import {
+  array,
+  callOf,
+  type Database,
+  device as caller,
+  fence,
+  lane,
+  linked,
+  only,
+  termsOf,
+  turnTerms,
+} from './database.ts';
 import { run } from './failures.ts';
 import { parseAccepted, parseLock, parseTurn } from './rows.ts';
 
@@ -11,7 +22,7 @@ function prepare(db: Database) {
   const maxTurns = sql`${sql.placeholder('maxTurns')}::int`;
   const turn = { now: sql<string>`now`, turn: sql<unknown>`turn` };
   const isNewest = and(
-    eq(states.deviceId, sql.placeholder('device')),
+    sql`${states.deviceId} in (${caller}, ${linked})`,
     eq(states.turnFence, fence),
     eq(states.turnLane, sql.placeholder('lane')),
   );
@@ -76,6 +87,7 @@ const toRow = (message: IncomingMessage) => ({
   answer_within: message.answerWithin,
   turn: message.turn,
   max_waiting: message.maxWaiting,
+  per_minute: message.perMinute,
   ...(message.byHuman !== undefined && {
     author: HUMAN,
     human_ttl: message.byHuman.ttlSeconds ?? undefined,

@@ -11,6 +11,7 @@ import { run } from './failures.ts';
 import { figureOperations } from './figures.ts';
 import { grantOperations } from './grants.ts';
 import { historyOperations } from './histories.ts';
+import { linkingOperations } from './linking.ts';
 import { lockOperations } from './locks.ts';
 import { searchOperations } from './search.ts';
 import { sessionOperations } from './sessions.ts';
@@ -36,6 +37,7 @@ export function createPostgresStorage(db: Database, limits: StorageLimits): Stor
     ...historyOperations(db),
     ...deviceOperations(db),
     ...figureOperations(db),
+    ...linkingOperations(db),
     ...erasingOperations(db),
     ...upkeepOperations(db, limits),
   };

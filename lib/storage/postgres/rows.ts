@@ -9,6 +9,7 @@ import type {
   Lock,
   Message,
   OutgoingReply,
+  Rate,
   Turn,
   Version,
 } from '../storage.ts';
@@ -144,7 +145,19 @@ const accepted = z.pipe(
 );
 const refused = z.object({
   index: z.number(),
-  refused: z.enum(['session_not_found', 'session_complete', 'rate_limited']),
+  refused: z.enum(['session_not_found', 'session_complete', 'rate_limited', 'too_fast']),
+});
+const rate = z.object({
+  rate: z.nullable(
+    z.pipe(
+      z.object({ left: z.number(), reset_ms: z.number(), retry_ms: z.number() }),
+      z.transform((row): Rate => ({
+        left: row.left,
+        resetMs: row.reset_ms,
+        retryMs: row.retry_ms,
+      })),
+    ),
+  ),
 });
 
 const committed = z.pipe(
@@ -161,9 +174,16 @@ const answered = z.object({
 
 export const parseLock = (value: unknown) => z.nullable(lock).parse(value);
 export const parseTurn = (value: unknown) => z.nullable(turn).parse(value);
-export function parseAccepted(value: unknown): Pick<AcceptedDevice, 'messages' | 'refused'> {
+export function parseAccepted(
+  value: unknown,
+): Pick<AcceptedDevice, 'messages' | 'refused' | 'rate'> {
+  const counted = z
+    .array(rate)
+    .parse(value ?? [])
+    .at(-1)?.rate;
   const rows = z.array(z.union([accepted, refused])).parse(value ?? []);
   return {
+    ...(counted != null && { rate: counted }),
     messages: rows.flatMap((row) => ('refused' in row ? [] : [row])),
     refused: rows.flatMap((row) =>
       'refused' in row ? [{ index: row.index, reason: row.refused }] : [],

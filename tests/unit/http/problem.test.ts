@@ -15,6 +15,7 @@ const statuses: Record<ErrorCode, number> = {
   not_found: 404,
   session_not_found: 404,
   device_not_found: 404,
+  link_code_invalid: 404,
   method_not_allowed: 405,
   body_timeout: 408,
   device_exists: 409,
