@@ -1,7 +1,7 @@
-import { parseJson } from '../../lib/json.ts';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { z } from 'zod';
+import { parseJson } from '../../lib/json.ts';
 import { StartupError } from '../startup-error.ts';
 
 // A backup is a file of JSON lines: a header, each row as ["table", {column: value}] as PostgreSQL prints it, an end. Rows are
