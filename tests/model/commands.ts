@@ -116,6 +116,10 @@ export type Command =
       includeExpired: boolean;
     }
   | { do: 'export'; session: number }
+  | { do: 'erase device'; device: number }
+  | { do: 'erase user'; user: string; limit: number }
+  | { do: 'link'; device: number; to: number; code: 'right' | 'wrong' }
+  | { do: 'unlink'; device: number }
   | { do: 'clean up'; batch: number }
   /** To just before, exactly at, or just after the nth time that will matter. */
   | { do: 'wait until'; nth: number; off: -1 | 0 | 1 }
@@ -180,9 +184,16 @@ const odd = fc.oneof(
 const limited = record({ who, id: messageId, maxWaiting: fc.nat(2) });
 const said = fc.oneof({ weight: 9, arbitrary: plain }, { weight: 1, arbitrary: odd });
 
-/** A batch of one channel, in which two of one external id are copies of one message. */
+/**
+ * A batch of one channel, in which two of one external id are copies of one message, and one person at most has become
+ * another: which of two such claims counts is a storage's own affair.
+ */
 const asOneBatch = (batch: Said[]): Said[] =>
   batch
+    .filter(
+      ({ becomes }, i) =>
+        becomes === undefined || batch.findIndex((one) => one.becomes !== undefined) === i,
+    )
     .filter(({ who }) => 'phone' in who === 'phone' in (batch[0]?.who ?? {}))
     .filter((one, i, left) =>
       left.slice(0, i).every((other) => other.id !== one.id || isDeepStrictEqual(other, one)),
@@ -309,6 +320,13 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
     includeExpired: fc.boolean(),
   }),
   weighted(1, 'export', { session }),
+  weighted(1, 'erase device', { device }),
+  weighted(1, 'erase user', {
+    user: fc.constantFrom('ana', 'ben'),
+    limit: fc.constantFrom(1, 100),
+  }),
+  weighted(2, 'link', { device, to: device, code: fc.constantFrom('right', 'right', 'wrong') }),
+  weighted(1, 'unlink', { device }),
   weighted(2, 'clean up', { batch: fc.constantFrom(1, 3, 1_000) }),
   weighted(7, 'wait until', { nth: fc.nat(3), off: fc.constantFrom(-1, 0, 1) }),
   weighted(2, 'wait', {

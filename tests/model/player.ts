@@ -173,6 +173,20 @@ export class Player {
           ? storage.listFailed(device, null, limit)
           : storage.retryFailed(device, limit);
       }
+      case 'erase device':
+      case 'link':
+      case 'unlink': {
+        const device = this.#device(command.device);
+        touched.add(device);
+        return command.do === 'link'
+          ? this.#link(device, this.#device(command.to), command.code)
+          : command.do === 'unlink'
+            ? storage.unlink(device)
+            : storage.eraseDevice(device);
+      }
+      case 'erase user':
+        for (const device of this.devices) touched.add(device);
+        return this.#eraseUser(command.user, command.limit);
       case 'create session':
         return this.#createSession(command, touched);
       case 'patch session':
@@ -198,6 +212,26 @@ export class Player {
       case 'wait until':
         return undefined;
     }
+  }
+
+  async #link(device: DeviceId, to: DeviceId, code: 'right' | 'wrong'): Promise<unknown> {
+    const { storage } = this.side;
+    const offered = await storage.offerLink(to, ['111111', '222222'], 600);
+    const tried = code === 'wrong' ? '999999' : (offered.link?.code ?? '999999');
+    const limits = { own: 2, all: 5, seconds: 600 };
+    return { offered, redeemed: await storage.redeemLink(device, tried, limits) };
+  }
+
+  /** Until nothing is left: which of a user's devices goes first is the storage's own affair. */
+  async #eraseUser(user: string, limit: number): Promise<object> {
+    const sums: Record<string, number> = {};
+    for (let more = true; more;) {
+      const run = await this.side.storage.eraseUser(user, limit);
+      for (const [name, count] of Object.entries(run.receipt))
+        sums[name] = (sums[name] ?? 0) + count;
+      more = run.more;
+    }
+    return sums;
   }
 
   async #createSession(
