@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { bodyOf } from '../support/whatsapp.ts';
-import { call, clean, type Heard, post, say } from './client.ts';
+import { call, clean, type Heard, isSuccess, post, say } from './client.ts';
 import type { Database } from './world.ts';
 
 export const newDevice = (): string => randomUUID();
@@ -45,8 +45,14 @@ const turn =
   (url, device, token) =>
     call(url, method, '/api/turn', { device, body: { token, ...more } });
 
-const beginSession = async (url: string, device: string): Promise<string> =>
-  String((await call(url, 'POST', '/api/chat/sessions', { device })).json['session_id']);
+/** Begins one, again where the machine was too busy; what is there beside it is of no matter. */
+const beginSession = async (url: string, device: string): Promise<string> => {
+  const body = { user_id: device };
+  for (;;) {
+    const begun = await call(url, 'POST', '/api/chat/sessions', { device, body });
+    if (isSuccess(begun)) return String(begun.json['session_id']);
+  }
+};
 
 /** A message that was set aside, as its last failed turn leaves it. */
 const setAside: NonNullable<Route['prepare']> = async (url, device, { sql }) => {
@@ -224,10 +230,7 @@ export const writing: readonly Route[] = [
   {
     name: 'DELETE /api/chat/users/{user_id}',
     statements: 1,
-    prepare: async (url, device) => {
-      const begun = await call(url, 'POST', '/api/chat/sessions', { body: { user_id: device } });
-      return String(begun.json['session_id']);
-    },
+    prepare: beginSession,
     call: (url, device) => call(url, 'DELETE', `/api/chat/users/${device}`),
     surplus: `(SELECT count(*) FROM chat_sessions WHERE session_id = $2::uuid)`,
   },
