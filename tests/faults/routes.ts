@@ -73,6 +73,12 @@ const onSession =
       ...(body !== undefined && { body }),
     });
 
+const LINK = '/api/device/link';
+const codeOfAnother = async (url: string): Promise<string> =>
+  String((await call(url, 'POST', LINK, { device: newDevice() })).json['code']);
+const joinBy: Route['call'] = (url, device, code) =>
+  call(url, 'POST', LINK, { device, body: { code } });
+
 const rowsOf = (role: string) =>
   `(SELECT count(*) FROM chat_messages WHERE device_id = $1 AND role = '${role}')`;
 /** Messages and replies beside the first, and what the agent counted beside it. */
@@ -233,6 +239,27 @@ export const writing: readonly Route[] = [
     prepare: beginSession,
     call: (url, device) => call(url, 'DELETE', `/api/chat/users/${device}`),
     surplus: `(SELECT count(*) FROM chat_sessions WHERE session_id = $2::uuid)`,
+  },
+  {
+    name: 'POST /api/device/link',
+    statements: 1,
+    call: onDevice('POST', LINK),
+    surplus: `(SELECT count(*) - 1 FROM link_codes WHERE device_id = $1)`,
+  },
+  {
+    name: 'POST /api/device/link, with a code',
+    statements: 1,
+    prepare: codeOfAnother,
+    call: joinBy,
+    surplus: '(baton_linked_v1($1) = $1)::int',
+  },
+  {
+    name: 'DELETE /api/device/link',
+    statements: 1,
+    prepare: async (url, device) =>
+      String((await joinBy(url, device, await codeOfAnother(url))).status),
+    call: onDevice('DELETE', LINK),
+    surplus: '(baton_linked_v1($1) <> $1)::int',
   },
   { name: 'GET /api/cron/cleanup', statements: 1, call: clean },
 ];
