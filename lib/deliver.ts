@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel } from './channels/channel.ts';
 import { type Frame, hasTime } from './frame.ts';
-import type { Lease } from './lease.ts';
+import { type Lease, whileHeld } from './lease.ts';
 import { log } from './log.ts';
 import { inSpan } from './spans.ts';
 import type { Delivery, DeviceId, OutgoingReply, Storage, Turn } from './storage/storage.ts';
@@ -45,13 +45,12 @@ export async function deliver(
     // the next one must not overtake it
     if (delivery.status === 'pending' || delivery.status === 'unknown') break;
   }
-  const since = performance.now();
-  const settled = await storage.settle(
-    turn.device,
-    turn.fence,
-    [...deliveries, ...replies.slice(deliveries.length).map(untried)],
-    hasTime(frame) ? lease.length() : 0,
-  );
+  const fates = [...deliveries, ...replies.slice(deliveries.length).map(untried)];
+  let since = 0;
+  const settled = await whileHeld(lease, () => {
+    since = performance.now();
+    return storage.settle(turn.device, turn.fence, fates, hasTime(frame) ? lease.length() : 0);
+  });
   if (settled === null) {
     log('warn', 'settle_too_late', { device_id: turn.device });
     return null;

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BatonError } from './errors.ts';
 import { log } from './log.ts';
 import type { Fence, Lane, Storage, Turn } from './storage/storage.ts';
 
@@ -80,4 +82,29 @@ export function keepLease(
       clearTimeout(end);
     },
   };
+}
+
+/** Milliseconds between two tries while the storage is away: the first, and the longest. */
+const FIRST_WAIT = 50;
+const LONGEST_WAIT = 1_000;
+
+/**
+ * Repeats a call that finds its own work done, for as long as the turn is held: an answer that is there must not be
+ * thrown away, and its device wait for the lease to end, because the connections were all taken for a moment.
+ *
+ * @throws whatever the call throws, `storage_unavailable` once the lease is over
+ */
+export async function whileHeld<T>(
+  lease: Pick<Lease, 'holds'>,
+  call: () => Promise<T>,
+): Promise<T> {
+  for (let wait = FIRST_WAIT; ; wait = Math.min(wait * 2, LONGEST_WAIT)) {
+    try {
+      return await call();
+    } catch (error) {
+      const isAway = error instanceof BatonError && error.code === 'storage_unavailable';
+      if (!isAway || !lease.holds()) throw error;
+    }
+    await sleep(wait);
+  }
 }

@@ -7,7 +7,7 @@ import { count } from './counters.ts';
 import { deliver, type Due, takeDue, untried } from './deliver.ts';
 import { BatonError } from './errors.ts';
 import { type Frame, hasTime } from './frame.ts';
-import { keepLease, type Lease, TurnEnded } from './lease.ts';
+import { keepLease, type Lease, TurnEnded, whileHeld } from './lease.ts';
 import { describeError, log } from './log.ts';
 import { inSpan } from './spans.ts';
 import type { RateLimiter } from './rate-limit.ts';
@@ -246,13 +246,17 @@ async function answer(
     return retryLater(services, turn, error, frame);
   }
 
-  const since = performance.now();
-  const commit = await commitOutcome(services, turn, outcome, channel !== null, lease).catch(
-    (error: unknown) => {
-      if (error instanceof BatonError && error.code === 'state_too_large') return error;
-      throw error;
-    },
-  );
+  let since = 0;
+  const tryCommit = () => {
+    since = performance.now();
+    return commitOutcome(services, turn, outcome, channel !== null, lease);
+  };
+  // who waits for the answer in the response is better told at once, and asks again
+  const committing = channel === null ? tryCommit() : whileHeld(lease, tryCommit);
+  const commit = await committing.catch((error: unknown) => {
+    if (error instanceof BatonError && error.code === 'state_too_large') return error;
+    throw error;
+  });
   if (commit instanceof BatonError) {
     report('state_too_large', outcome.agent);
     watcher.failed();

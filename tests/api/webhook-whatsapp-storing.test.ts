@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { listenLocally } from '../../dev/listen.ts';
 import { BatonError } from '../../lib/errors.ts';
-import type { Message } from '../../lib/storage/storage.ts';
+import type { Message, Storage } from '../../lib/storage/storage.ts';
 import { deployed, expectProblem, until, within } from '../support/api.ts';
 import { scripted } from './scripted.ts';
 import { load, NUMBERS, sentAgo, webhook } from './whatsapp.ts';
@@ -233,6 +233,30 @@ describe('200 once everything usable is stored, 5xx only when storing failed', (
     expect(script.turns).toEqual([['Please cancel my order 4711']]);
     expect(await users()).toHaveLength(1);
   });
+
+  // a deployment's storage cannot be replaced
+  test.skipIf(deployed)(
+    'the database is away when the answer is there, and when it was sent: its worker waits, and no agent runs again',
+    async () => {
+      const raw = await load('dup-1-original.json');
+      const { storage } = hook.api.app;
+      const calls = { commit: 0, settle: 0 };
+      const away = () => new BatonError('storage_unavailable', 'away for the moment');
+      const commit: Storage['commit'] = (...sent) =>
+        ++calls.commit < 3 ? Promise.reject(away()) : storage.commit(...sent);
+      const settle: Storage['settle'] = (...sent) =>
+        ++calls.settle < 3 ? Promise.reject(away()) : storage.settle(...sent);
+      hook.api.app.storage = { ...storage, commit, settle };
+
+      expect((await post(raw)).status).toBe(200);
+      await hook.api.settled();
+
+      hook.api.app.storage = storage;
+      expect(calls).toEqual({ commit: 3, settle: 3 });
+      expect(script.turns).toEqual([['Please cancel my order 4711']]);
+      expect(await users()).toMatchObject([{ status: 'answered' }]);
+    },
+  );
 
   // a deployment's storage cannot be replaced
   test.skipIf(deployed)(

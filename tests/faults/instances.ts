@@ -64,6 +64,7 @@ function environment({ databaseUrl, phonesUrl, env, obeys = [], clock = 0 }: Ins
     TURN_LEASE: '1',
     RESEND_AFTER: '1',
     REPLY_WAIT: '1',
+    RATE_LIMIT: '0',
     FAULTS_OBEYS: obeys.join(),
     ...(phonesUrl !== undefined && {
       WHATSAPP_ACCESS_TOKEN: 'token',

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { bodyOf } from '../support/whatsapp.ts';
-import { call, clean, type Heard, post, say } from './client.ts';
+import { call, clean, type Heard, isSuccess, post, say } from './client.ts';
 import type { Database } from './world.ts';
 
 export const newDevice = (): string => randomUUID();
@@ -45,8 +45,14 @@ const turn =
   (url, device, token) =>
     call(url, method, '/api/turn', { device, body: { token, ...more } });
 
-const beginSession = async (url: string, device: string): Promise<string> =>
-  String((await call(url, 'POST', '/api/chat/sessions', { device })).json['session_id']);
+/** Begins one, again where the machine was too busy; what is there beside it is of no matter. */
+const beginSession = async (url: string, device: string): Promise<string> => {
+  const body = { user_id: device };
+  for (;;) {
+    const begun = await call(url, 'POST', '/api/chat/sessions', { device, body });
+    if (isSuccess(begun)) return String(begun.json['session_id']);
+  }
+};
 
 /** A message that was set aside, as its last failed turn leaves it. */
 const setAside: NonNullable<Route['prepare']> = async (url, device, { sql }) => {
@@ -66,6 +72,12 @@ const onSession =
       device,
       ...(body !== undefined && { body }),
     });
+
+const LINK = '/api/device/link';
+const codeOfAnother = async (url: string): Promise<string> =>
+  String((await call(url, 'POST', LINK, { device: newDevice() })).json['code']);
+const joinBy: Route['call'] = (url, device, code) =>
+  call(url, 'POST', LINK, { device, body: { code } });
 
 const rowsOf = (role: string) =>
   `(SELECT count(*) FROM chat_messages WHERE device_id = $1 AND role = '${role}')`;
@@ -224,12 +236,30 @@ export const writing: readonly Route[] = [
   {
     name: 'DELETE /api/chat/users/{user_id}',
     statements: 1,
-    prepare: async (url, device) => {
-      const begun = await call(url, 'POST', '/api/chat/sessions', { body: { user_id: device } });
-      return String(begun.json['session_id']);
-    },
+    prepare: beginSession,
     call: (url, device) => call(url, 'DELETE', `/api/chat/users/${device}`),
     surplus: `(SELECT count(*) FROM chat_sessions WHERE session_id = $2::uuid)`,
+  },
+  {
+    name: 'POST /api/device/link',
+    statements: 1,
+    call: onDevice('POST', LINK),
+    surplus: `(SELECT count(*) - 1 FROM link_codes WHERE device_id = $1)`,
+  },
+  {
+    name: 'POST /api/device/link, with a code',
+    statements: 1,
+    prepare: codeOfAnother,
+    call: joinBy,
+    surplus: '(baton_linked_v1($1) = $1)::int',
+  },
+  {
+    name: 'DELETE /api/device/link',
+    statements: 1,
+    prepare: async (url, device) =>
+      String((await joinBy(url, device, await codeOfAnother(url))).status),
+    call: onDevice('DELETE', LINK),
+    surplus: '(baton_linked_v1($1) <> $1)::int',
   },
   { name: 'GET /api/cron/cleanup', statements: 1, call: clean },
 ];

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BatonError } from '../../lib/errors.ts';
-import { keepLease, TurnEnded } from '../../lib/lease.ts';
+import { keepLease, TurnEnded, whileHeld } from '../../lib/lease.ts';
 import type { Fence, Lane, Storage } from '../../lib/storage/storage.ts';
 import { captureLog } from '../support/logged.ts';
 import { device, noon } from '../support/turns.ts';
@@ -193,5 +193,36 @@ describe('length()', () => {
     await vi.advanceTimersByTimeAsync(1_000);
     expect(lease.length()).toBe(1);
     lease.stop();
+  });
+});
+
+describe('whileHeld()', () => {
+  const away = () => new BatonError('storage_unavailable', 'The database is away');
+  /** Fails so often, then succeeds. */
+  const failingFirst = (times: number, error: Error = away()) => {
+    const call = vi.fn<() => Promise<string>>(() => Promise.resolve('done'));
+    for (let i = 0; i < times; i++) call.mockRejectedValueOnce(error);
+    return call;
+  };
+
+  it('repeats a call until the storage is back', async () => {
+    const call = failingFirst(3);
+    await expect(whileHeld({ holds: () => true }, call)).resolves.toBe('done');
+    expect(call).toHaveBeenCalledTimes(4);
+  });
+
+  it('gives up once the lease is over, for somebody else may have the turn', async () => {
+    const call = failingFirst(9);
+    const holds = vi.fn(() => false).mockReturnValueOnce(true);
+    await expect(whileHeld({ holds }, call)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(call).toHaveBeenCalledTimes(2);
+  });
+
+  it('does not repeat what was refused', async () => {
+    const call = failingFirst(1, new BatonError('state_too_large', 'The state is too large'));
+    await expect(whileHeld({ holds: () => true }, call)).rejects.toMatchObject({
+      code: 'state_too_large',
+    });
+    expect(call).toHaveBeenCalledTimes(1);
   });
 });

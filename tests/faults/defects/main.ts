@@ -24,7 +24,7 @@ const root = resolve(import.meta.dirname, '../../..');
 const leftOut = new Set(['.git', '.data', '.vercel', '.bundle', 'coverage', 'node_modules']);
 
 /** Milliseconds for one test run: what a defect lets hang is caught by that. */
-const PATIENCE = 120_000;
+const PATIENCE = 300_000;
 
 interface Run {
   code: number | null;
