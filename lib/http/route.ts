@@ -13,7 +13,7 @@ import { problem } from './problem.ts';
 import { rateHeaders } from './rate-headers.ts';
 
 /** Seconds a function may run (vercel.json), less what COMMIT and SETTLE of the last turn need. */
-const FUNCTION_SECONDS = 300;
+export const FUNCTION_SECONDS = 300;
 const MARGIN_SECONDS = 15;
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;

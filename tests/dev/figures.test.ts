@@ -1,4 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startPostgres } from '../../dev/postgres.ts';
+import { migrate } from '../../drizzle/migrate.ts';
 import { createDatabase, runOn, type TestDatabase } from '../support/postgres.ts';
 import { type Outcome, run } from './command.ts';
 
@@ -38,7 +43,7 @@ test('cleanup goes on until nothing is left to do, and is counted', async () => 
   expect(told).toMatch(/^scheduling +2 /m);
   expect(told).toMatch(/^runs +2$/m);
   expect(told).toMatch(/^locks +1200$/m);
-});
+}, 120_000);
 
 test.each(['stats.ts', 'cleanup.ts'])('%s says how to use it', async (file) => {
   const { code, out } = await command(file, '--help');
@@ -55,6 +60,23 @@ test.each([
   expect(err).toContain(sentence);
   expect(err.trim().split('\n')).toHaveLength(1);
 });
+
+test('without DATABASE_URL they work on the database of npm run dev, whether it runs or not', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'baton-figures-'));
+  try {
+    const server = await startPostgres({ dataDir, settings: { fsync: 'off' } });
+    await migrate(server.url);
+    const beside = await run('stats.ts', [], { DATA_DIR: dataDir });
+    await server.stop();
+    const alone = await run('stats.ts', [], { DATA_DIR: dataDir });
+    for (const { code, out, err } of [beside, alone]) {
+      expect([code, err]).toEqual([0, '']);
+      expect(out).toMatch(/^last run +never$/m);
+    }
+  } finally {
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}, 120_000);
 
 test('a database of the settings’ own that is not there yet', async () => {
   const { code, err } = await run('stats.ts', [], { DATA_DIR: '/nonexistent/baton' });
