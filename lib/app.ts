@@ -99,7 +99,7 @@ async function openStorage(config: Config): Promise<{ storage: Storage; close():
   if (config.databaseUrl === null) {
     throw new BatonError(
       'not_configured',
-      'DATABASE_URL is not set; only npm run dev and the tests bring a database of their own',
+      'Set DATABASE_URL; only npm run dev and the tests bring a database of their own',
     );
   }
   if (config.databaseDriver === 'neon-http') {
@@ -158,7 +158,7 @@ async function openApp(): Promise<App> {
     log('error', 'not_configured', { mistakes: result.mistakes });
     throw new BatonError(
       'not_configured',
-      'A setting of this deployment is wrong; its log says which',
+      'A setting of this deployment is wrong; see its log for which',
     );
   }
   return createApp(result.config);

@@ -124,7 +124,7 @@ function toAnswer({ message, replies }: Answer, messageId: string): QuestionAnsw
   if (message.status === 'failed') {
     throw new BatonError(
       'agent_failed',
-      'The agents failed on this message too often; it was set aside for the operator',
+      'The agents failed on this message too often; it was set aside: ask the operator to retry it',
     );
   }
   return {

@@ -68,7 +68,10 @@ export async function readDevice(
 ): Promise<DeviceRecord> {
   const found = await storage.readDevice(device, user, MOST);
   if (found === null) {
-    throw new BatonError('device_not_found', 'Nothing is stored about this device');
+    throw new BatonError(
+      'device_not_found',
+      'Nothing is stored about this device; send its first message, or another X-Device-ID',
+    );
   }
   return found.record;
 }

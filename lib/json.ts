@@ -60,24 +60,27 @@ export function assertStorable(value: JsonValue, path: string, depth = 1): void 
     if (!isStorable(value)) {
       throw new BatonError(
         'unstorable_text',
-        `${path} holds U+0000 or half a surrogate pair, which cannot be stored`,
+        `${path} holds U+0000 or half a surrogate pair, which cannot be stored: remove it`,
       );
     }
   } else if (typeof value === 'number') {
     if (!Number.isFinite(value)) {
-      throw new BatonError('invalid_request', 'A number is too large', [
+      throw new BatonError('invalid_request', 'Send numbers that double precision can hold', [
         { path, message: 'number out of range' },
       ]);
     }
   } else if (typeof value === 'object' && value !== null) {
     if (depth > MAX_DEPTH) {
-      throw new BatonError('invalid_request', `Documents may nest ${MAX_DEPTH} levels deep`, [
+      throw new BatonError('invalid_request', `Send documents of at most ${MAX_DEPTH} levels`, [
         { path, message: 'nested too deeply' },
       ]);
     }
     for (const [key, item] of Object.entries(value)) {
       if (!isStorable(key))
-        throw new BatonError('unstorable_text', `A key in ${path} cannot be stored`);
+        throw new BatonError(
+          'unstorable_text',
+          `Remove U+0000 and half surrogate pairs from the keys of ${path}`,
+        );
       assertStorable(item, path, depth + 1);
     }
   }

@@ -25,7 +25,10 @@ export function assertFits(
 }
 
 export const metadataTooLarge = (most: number): BatonError =>
-  new BatonError('metadata_too_large', `Metadata may have ${most} bytes; nothing was written`);
+  new BatonError(
+    'metadata_too_large',
+    `Metadata may have ${most} bytes; nothing was written. Send less`,
+  );
 
 export const sessionNotFound = (): BatonError =>
   new BatonError(

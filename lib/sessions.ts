@@ -35,7 +35,7 @@ export async function beginSession(
   if (begun.session === null) {
     throw new BatonError(
       'rate_limited',
-      'This user has begun, or has alive, as many chat sessions as this deployment allows',
+      'This user has begun, or has alive, as many chat sessions as this deployment allows; try again later, or complete some',
     );
   }
   return begun.session;

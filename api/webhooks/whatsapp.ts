@@ -15,7 +15,7 @@ export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = route('/api/webh
     if (!known || challenge === null || url.searchParams.get('hub.mode') !== 'subscribe') {
       throw new BatonError(
         'forbidden',
-        'hub.verify_token is not WHATSAPP_VERIFY_TOKEN, or the request is no verification',
+        'hub.verify_token is not WHATSAPP_VERIFY_TOKEN: set both to the same, and let Meta verify again',
       );
     }
     return new Response(challenge, {
@@ -34,7 +34,7 @@ export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = route('/api/webh
     ) {
       throw new BatonError(
         'unauthorized',
-        'X-Hub-Signature-256 does not fit the body and WHATSAPP_APP_SECRET',
+        'X-Hub-Signature-256 does not fit the body: see that WHATSAPP_APP_SECRET is the app’s',
       );
     }
     const received = await receiveWebhook(app, parseObject(bytes), frame, keep);

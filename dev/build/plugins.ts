@@ -3,12 +3,16 @@ import { relative, resolve, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { BuildOptions, Plugin } from 'esbuild';
 
-/** The file that holds every storage, beside the bundles. */
-const storageFile = 'storage.mjs';
+/**
+ * The files that hold the storages, beside the bundles. What speaks to Redis has one of its own: a deployment without a
+ * cache never reads it, and would feel it for 5 ms.
+ */
+const fileOf = (module: string) =>
+  module.startsWith('lib/storage/redis/') ? 'redis.mjs' : 'storage.mjs';
 
 /**
- * Leaves the storages out of a function's bundle: what lib/app.ts takes from lib/storage/ by `import()` comes from
- * `storageFile`, by an `import()` again, which the platform's file tracing understands.
+ * Leaves the storages out of a function's bundle: what lib/app.ts takes from lib/storage/ by `import()` comes from a file
+ * of theirs, by an `import()` again, which the platform's file tracing understands.
  *
  * @param chosen gets the modules that were left out, as paths from the root
  */
@@ -29,7 +33,7 @@ export const storageApart = (root: string, chosen: Set<string>): Plugin => ({
       const names = Object.keys((await import(pathToFileURL(resolve(root, path)).href)) as object);
       return {
         contents: `
-          const { storages } = await import('./${storageFile}');
+          const { storages } = await import('./${fileOf(path)}');
           const storage = await storages['${path}']();
           ${exportsOf(names, (name) => `storage['${name}']`)}`,
       };
@@ -37,14 +41,16 @@ export const storageApart = (root: string, chosen: Set<string>): Plugin => ({
   },
 });
 
-/** The build of `storageFile`: a function per module, so that reading the file runs none of them. */
-export function storageOptions(root: string, chosen: ReadonlySet<string>): BuildOptions {
-  const loaders = [...chosen].map((file) => `'${file}': () => import('./${file}')`);
-  return {
-    stdin: { contents: `export const storages = { ${loaders.join(', ')} };`, resolveDir: root },
-    entryNames: storageFile.replace(/\.mjs$/, ''),
-    external: optional,
-  };
+/** The builds of those files: in each a function per module, so that reading the file runs none of them. */
+export function storageOptions(root: string, chosen: ReadonlySet<string>): BuildOptions[] {
+  return [...Map.groupBy(chosen, fileOf)].map(([file, modules]) => {
+    const loaders = modules.map((module) => `'${module}': () => import('./${module}')`);
+    return {
+      stdin: { contents: `export const storages = { ${loaders.join(', ')} };`, resolveDir: root },
+      entryNames: file.replace(/\.mjs$/, ''),
+      external: optional,
+    };
+  });
 }
 
 /** Packages that pg asks for where they are installed; here they are not. */
@@ -77,10 +83,13 @@ export const builtins: Plugin = {
       return {
         contents: `
           const get = (name) => ${load(path)}[name];
-          ${exportsOf(Object.keys(module), (name) =>
-            isFunction(name)
-              ? `(...given) => get('${name}')(...given)`
-              : `/* @__PURE__ */ get('${name}')`,
+          export default /* @__PURE__ */ ${load(path)};
+          ${exportsOf(
+            Object.keys(module).filter((name) => name !== 'default'),
+            (name) =>
+              isFunction(name)
+                ? `(...given) => get('${name}')(...given)`
+                : `/* @__PURE__ */ get('${name}')`,
           )}`,
       };
     });

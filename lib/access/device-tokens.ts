@@ -40,7 +40,7 @@ export async function signDeviceToken(
 ): Promise<{ token: string; expiresAt: Date }> {
   const [secret] = ringOf(config);
   if (secret === undefined) {
-    throw new BatonError('not_configured', 'DEVICE_TOKEN_SECRET must be set to register devices');
+    throw new BatonError('not_configured', 'Set DEVICE_TOKEN_SECRET to register devices');
   }
   const issuedAt = Math.floor(Date.now() / 1_000);
   const expiresAt = issuedAt + config.deviceTokenTtl;

@@ -30,9 +30,11 @@ function keySetOf(url: string): JWTVerifyGetKey {
  */
 export async function verifyUserToken(token: string, { userTokens }: Config): Promise<string> {
   if (userTokens === null) {
-    throw new BatonError('invalid_request', 'This deployment has no identity provider', [
-      { path: 'user_token', message: 'leave it out, or have USER_JWT_JWKS_URL set' },
-    ]);
+    throw new BatonError(
+      'invalid_request',
+      'This deployment has no identity provider: leave out user_token',
+      [{ path: 'user_token', message: 'leave it out, or have USER_JWT_JWKS_URL set' }],
+    );
   }
   const payload = await verify(token, userTokens);
   const user = userId.safeParse(payload?.sub);

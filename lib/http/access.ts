@@ -47,7 +47,7 @@ function assertConfigured({ production, apiKeys, deviceTokenSecrets }: Config): 
   if (!production || (apiKeys.length > 0 && deviceTokenSecrets.length > 0)) return;
   throw new BatonError(
     'not_configured',
-    'API_KEYS and DEVICE_TOKEN_SECRET must be set in production',
+    'Set API_KEYS and DEVICE_TOKEN_SECRET: production does not stand open without them',
   );
 }
 

@@ -77,10 +77,10 @@ export function parseObject(bytes: Uint8Array): JsonObject {
   try {
     value = parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
-    throw new BatonError('invalid_json', 'The body is not JSON in UTF-8');
+    throw new BatonError('invalid_json', 'Send the body as JSON in UTF-8');
   }
   if (!isJsonObject(value)) {
-    throw new BatonError('invalid_request', 'The body must be a JSON object', [
+    throw new BatonError('invalid_request', 'Send a JSON object as the body', [
       { path: '', message: 'expected an object' },
     ]);
   }

@@ -20,7 +20,7 @@ export function readGuard(headers: Headers): Guard {
   if (noneMatch !== null && (noneMatch.trim() !== '*' || match !== null)) {
     throw new BatonError(
       'invalid_request',
-      'On a write, If-None-Match takes only *, and not together with If-Match',
+      'Send If-None-Match on a write only as *, and not together with If-Match',
     );
   }
   if (noneMatch !== null) return { kind: 'absent' };

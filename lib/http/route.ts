@@ -151,13 +151,20 @@ async function answer(
   entry: Entry,
 ): Promise<Response> {
   const { request, frame } = asked;
-  if (entry === NOWHERE) throw new BatonError('not_found', 'There is nothing at this path');
+  if (entry === NOWHERE)
+    throw new BatonError(
+      'not_found',
+      'There is nothing at this path; see /openapi.json for those that there are',
+    );
   if (request.method === 'OPTIONS')
     return new Response(null, { status: 204, headers: { allow: entry.allowed } });
   const method = request.method === 'HEAD' ? 'GET' : request.method;
   const [handler, access] = [entry.handlers[method], entry.access[method]];
   if (handler === undefined || access === undefined)
-    throw new BatonError('method_not_allowed', `This path takes ${entry.allowed}`);
+    throw new BatonError(
+      'method_not_allowed',
+      `Use a method that this path takes: ${entry.allowed}`,
+    );
   const app = await currentApp();
   const caller = await identify(request.headers, app.config, access);
   const device = () => parseDeviceId(request.headers.get('x-device-id'));
@@ -203,7 +210,7 @@ function refuse(error: unknown, requestId: string, { path, allowed }: Entry): Re
   return problem(
     new BatonError(
       'internal_error',
-      `Something went wrong; the log has more under request id ${requestId}`,
+      `Something went wrong; look for request id ${requestId} in the log`,
     ),
   );
 }

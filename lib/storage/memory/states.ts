@@ -22,7 +22,7 @@ export function assertFits({ limits }: Memory, state: JsonObject): void {
   if (Buffer.byteLength(JSON.stringify(state)) <= limits.maxStateBytes) return;
   throw new BatonError(
     'state_too_large',
-    'The conversation state would grow past MAX_STATE_BYTES; nothing was written',
+    'The conversation state would grow past MAX_STATE_BYTES; nothing was written. Send less',
   );
 }
 

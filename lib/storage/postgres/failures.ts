@@ -57,13 +57,13 @@ export async function run<T>(statement: () => PromiseLike<T>, repeatable: boolea
       if (failure === 'too_large') {
         throw new BatonError(
           'state_too_large',
-          'The conversation state would grow past MAX_STATE_BYTES; nothing was written',
+          'The conversation state would grow past MAX_STATE_BYTES; nothing was written. Send less',
         );
       }
       if (failure === 'ours') {
         throw new BatonError(
           'internal_error',
-          `The database refused a statement (${codeOf(error)}); this is a defect of Baton`,
+          `The database refused a statement (${codeOf(error)}); this is a defect of Baton, please report it`,
         );
       }
       const again = failure === 'refused' ? attempt < TRIES : repeatable && attempt === 1;
