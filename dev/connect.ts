@@ -74,7 +74,10 @@ export async function openApp(config: Config, running: AsyncDisposableStack): Pr
   return app;
 }
 
-/** Runs a command: what a person can act on is said without a stack, and ends with exit code 1. */
+/**
+ * Runs a command, and ends the process: what a person can act on is said without a stack, with exit code 1. Left to
+ * itself, the timer by which the platform ends idle connections would keep it for five more seconds.
+ */
 export async function runCommand(command: () => Promise<void>): Promise<void> {
   try {
     await command();
@@ -83,4 +86,5 @@ export async function runCommand(command: () => Promise<void>): Promise<void> {
     console.error(said ? error.message : error);
     process.exitCode = 1;
   }
+  process.exit();
 }
