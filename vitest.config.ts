@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const played = 'tests/faults/scenarios.test.ts';
-const withServer = ['conformance', 'api', 'faults', 'dev', 'model', 'histories'];
+const withServer = ['conformance', 'api', 'faults', 'dev', 'model', 'histories', 'cache'];
 
 export default defineConfig({
   test: {

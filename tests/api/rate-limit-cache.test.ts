@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Answer, type Api, expectProblem, refuse, startApi } from '../support/api.ts';
-import { hasRedis, WITHOUT_REDIS } from '../support/redis.ts';
+import { withRedis } from '../support/redis.ts';
 import {
   startUpstashBridge,
   type UpstashBridge,
@@ -10,7 +10,7 @@ import {
 
 // With a cache it counts, so that a flood does not reach the database.
 
-describe.runIf(hasRedis)('with a cache', () => {
+withRedis('with a cache', () => {
   let bridge: UpstashBridge;
   let entrance: UpstashEntrance;
   let api: Api;
@@ -82,5 +82,3 @@ describe.runIf(hasRedis)('with a cache', () => {
     expect(api.events.filter(({ event }) => event === 'rate_limiter_away')).toHaveLength(1);
   });
 });
-
-test.skipIf(hasRedis)(WITHOUT_REDIS, (context) => context.skip());

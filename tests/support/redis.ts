@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, it } from 'vitest';
 
 /** What Redis answers. A status, such as `OK`, is told from a string of the same letters. */
 export type RedisReply = string | number | null | { status: string } | (RedisReply | RedisError)[];
@@ -25,10 +26,18 @@ export interface RedisServer {
   close(): Promise<void>;
 }
 
-/** Whether there is a redis-server to be started; Debian's package of that name brings one. */
-export const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
+const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 
-export const WITHOUT_REDIS = 'redis-server is not installed (apt-get install redis-server)';
+/**
+ * A group of tests over a real Redis. Where no redis-server is installed (Debian's package of that name brings one) a
+ * single test stands for them, and says why it is skipped.
+ */
+export function withRedis(name: string, suite: () => void): void {
+  describe.runIf(hasRedis)(name, () => {
+    suite();
+  });
+  it.runIf(!hasRedis)(name, (context) => context.skip('redis-server is not installed'));
+}
 
 /** Also where this process is killed and can end nothing itself. */
 const endsWithUs = process.platform === 'linux' ? ['setpriv', '--pdeathsig', 'KILL', '--'] : [];
