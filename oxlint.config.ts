@@ -73,7 +73,7 @@ const layers: OxlintOverride[] = [
     rules: forbid(services('../../'), upperLayers, users, environment),
   },
   {
-    files: ['lib/storage/memory/**'],
+    files: ['lib/storage/{memory,cache}/**'],
     rules: forbid(...sql, services('../../'), upperLayers, users, environment),
   },
   {

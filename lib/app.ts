@@ -1,12 +1,15 @@
+import { waitUntil } from '@vercel/functions';
 import { type AddressBound, boundAddresses } from './access/addresses.ts';
 import { createRegistry, agents, type Registry } from './agents/registry.ts';
 import type { Channel } from './channels/channel.ts';
 import { type Config, readConfig } from './config.ts';
-import { createCountWriter } from './counters.ts';
+import { count, createCountWriter } from './counters.ts';
 import { BatonError } from './errors.ts';
 import type { Frame } from './frame.ts';
+import type { PingCache } from './health.ts';
 import { describeError, log, setLogLevel } from './log.ts';
 import type { RateLimiter } from './rate-limit.ts';
+import type { CacheEvent } from './storage/cache/cache.ts';
 import type { StorageLimits } from './storage/limits.ts';
 import type { Storage } from './storage/storage.ts';
 import type { TurnServices } from './turn.ts';
@@ -15,6 +18,10 @@ import type { TurnServices } from './turn.ts';
 export interface App {
   config: Config;
   storage: Storage;
+  /** The same, which asks the database itself: for whoever wants no answer from the cache. */
+  fresh: Storage;
+  /** null: there is no cache. */
+  pingCache: PingCache | null;
   registry: Registry;
   channelOf(name: string): Channel | null;
   /** Counts messages before they reach the storage; null: the storage counts. */
@@ -45,7 +52,7 @@ export async function createApp(
   const opened =
     parts.storage === undefined
       ? await openStorage(config)
-      : { storage: parts.storage, close: () => Promise.resolve() };
+      : alone({ storage: parts.storage, close: () => Promise.resolve() });
   const channels = await openChannels(config);
   const services = {
     config,
@@ -56,6 +63,8 @@ export async function createApp(
   };
   return {
     ...services,
+    fresh: opened.fresh,
+    pingCache: opened.pingCache,
     sweep: parts.sweep ?? sweepLater(services),
     writeCounts: parts.writeCounts ?? createCountWriter(services.storage),
     newcomers: boundAddresses(NEWCOMERS, 30_000),
@@ -85,16 +94,27 @@ function sweepLater(services: TurnServices): App['sweep'] {
   };
 }
 
-/** Loads only the driver that is used: a cold start feels each of them. */
-async function openStorage(config: Config): Promise<{ storage: Storage; close(): Promise<void> }> {
-  const limits = limitsOf(config);
+type Opened = Pick<App, 'storage' | 'fresh' | 'pingCache' | 'close'>;
+
+/** A storage without a cache. */
+const alone = (opened: Pick<Opened, 'storage' | 'close'>): Opened => ({
+  ...opened,
+  fresh: opened.storage,
+  pingCache: null,
+});
+
+/** Loads only the driver that is used, and the cache where there is one: a cold start feels each of them. */
+async function openStorage(config: Config): Promise<Opened> {
   if (config.storage === 'memory') {
     log('warn', 'storage_forgets', {
       detail:
         'STORAGE=memory: everything is forgotten when this process ends, and no other sees it',
     });
     const { createMemoryStorage } = await import('./storage/memory/memory-storage.ts');
-    return { storage: createMemoryStorage(limits), close: () => Promise.resolve() };
+    return alone({
+      storage: createMemoryStorage(limitsOf(config)),
+      close: () => Promise.resolve(),
+    });
   }
   if (config.databaseUrl === null) {
     throw new BatonError(
@@ -102,12 +122,42 @@ async function openStorage(config: Config): Promise<{ storage: Storage; close():
       'Set DATABASE_URL; only npm run dev and the tests bring a database of their own',
     );
   }
+  const postgres = await openPostgres(config, config.databaseUrl);
+  if (config.cache === null) return alone(postgres);
+  const { openCache } = await import('./storage/cache/open-cache.ts');
+  const { storage, fresh, ping } = openCache(
+    postgres.storage,
+    {
+      ...config.cache,
+      timeoutMs: config.cacheTimeoutMs,
+      ttlMs: config.cacheTtl * 1_000,
+      of: config.databaseUrl,
+    },
+    { later: waitUntil, notice: noticeCache },
+  );
+  return { storage, fresh, pingCache: ping, close: postgres.close };
+}
+
+async function openPostgres(
+  config: Config,
+  url: string,
+): Promise<Pick<Opened, 'storage' | 'close'>> {
+  const limits = limitsOf(config);
   if (config.databaseDriver === 'neon-http') {
     const { openNeon } = await import('./storage/postgres/neon.ts');
-    return openNeon(config.databaseUrl, limits);
+    return openNeon(url, limits);
   }
   const { openPg } = await import('./storage/postgres/pg.ts');
-  return openPg(config.databaseUrl, limits);
+  return openPg(url, limits);
+}
+
+/** Reads are counted; that it goes and is back is logged, once each: callers see nothing of it. */
+function noticeCache(event: CacheEvent, error: unknown): void {
+  if (event !== 'back') count('cache', event);
+  // what fetch failed of stands in its cause
+  const reason = error instanceof Error ? (error.cause ?? error) : error;
+  if (event === 'unreachable') log('warn', 'cache_unreachable', describeError(reason));
+  if (event === 'back') log('info', 'cache_back');
 }
 
 /** Where there is a cache, it counts what devices send. */

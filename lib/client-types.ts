@@ -266,6 +266,6 @@ export interface Health {
   status: 'ok' | 'degraded' | 'down';
   checks: {
     database: { ok: boolean; latency_ms: number };
-    cache: { ok: boolean; configured: boolean };
+    cache: { ok: boolean; configured: boolean; latency_ms?: number | undefined };
   };
 }

@@ -8,6 +8,10 @@ export interface Config {
   storage: 'postgres' | 'memory';
   /** Upstash Redis over HTTP. */
   cache: { url: string; token: string } | null;
+  /** Milliseconds a request waits for the cache, once; then nobody does until it answers again. */
+  cacheTimeoutMs: number;
+  /** Seconds for which what was read may be given to others: how long a cut wire to the cache can do harm. */
+  cacheTtl: number;
   apiKeys: readonly string[];
   deviceTokenSecrets: readonly string[];
   cronSecrets: readonly string[];
@@ -253,6 +257,8 @@ export function readConfig(env: Environment = process.env): ConfigResult {
     databaseDriver: read.oneOf('DATABASE_DRIVER', ['neon-http', 'pg'], driverFor(databaseUrl)),
     storage: read.oneOf('STORAGE', ['postgres', 'memory'], 'postgres'),
     cache: upstash ?? vercelKv,
+    cacheTimeoutMs: read.integer('CACHE_TIMEOUT_MS', 150, 1, 10_000),
+    cacheTtl: read.integer('CACHE_TTL', 10, 1, 300),
     apiKeys,
     deviceTokenSecrets: read.secrets('DEVICE_TOKEN_SECRET'),
     cronSecrets: read.secrets('CRON_SECRET'),

@@ -258,7 +258,11 @@ export const answers = {
     status: z.enum(['ok', 'degraded', 'down']),
     checks: z.strictObject({
       database: z.strictObject({ ok: z.boolean(), latency_ms: z.number() }),
-      cache: z.strictObject({ ok: z.boolean(), configured: z.boolean() }),
+      cache: z.strictObject({
+        ok: z.boolean(),
+        configured: z.boolean(),
+        latency_ms: z.number().optional(),
+      }),
     }),
   }),
 };

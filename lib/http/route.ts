@@ -165,7 +165,7 @@ async function answer(
       'method_not_allowed',
       `Use a method that this path takes: ${entry.allowed}`,
     );
-  const app = await currentApp();
+  const app = askedOf(request, await currentApp());
   const caller = await identify(request.headers, app.config, access);
   const device = () => parseDeviceId(request.headers.get('x-device-id'));
   const response = await handler({ ...asked, app, caller, device, keep });
@@ -182,6 +182,12 @@ function keep(work: Promise<unknown>): void {
 async function writeCounts(): Promise<void> {
   const app = await openedApp();
   await app?.writeCounts();
+}
+
+/** RFC 9111, 5.2.1.4: who sends `no-cache` wants the database's own word. */
+function askedOf(request: Request, app: App): App {
+  const wishes = request.headers.get('cache-control') ?? '';
+  return /(^|[,\s])no-cache([,\s]|$)/i.test(wishes) ? { ...app, storage: app.fresh } : app;
 }
 
 /** What pages of other origins may do with the answer, where one asks and the settings can be read. */

@@ -44,6 +44,14 @@ export interface Timed {
   now: Date;
 }
 
+/**
+ * `shared`: other devices lead to this conversation too, or a code lets one in. What is written through one of them
+ * nobody can tell to be about the other, but for the storage itself. Told by storages that a cache may stand before.
+ */
+export interface Shareable {
+  shared?: boolean;
+}
+
 /** Either what was written, or nothing was because the guard did not hold. */
 export type Guarded<T> = ({ written: true } & Timed & T) | { written: false };
 

@@ -18,6 +18,7 @@ import type {
   Lane,
   Lock,
   ReplyStatus,
+  Shareable,
   StateDocument,
   Timed,
   Turn,
@@ -39,7 +40,7 @@ export * from './records.ts';
  */
 export interface Storage extends ChatSessionStorage, DeviceStorage, FigureStorage {
   /** The live lock; past its end it does not exist, cleaned up or not. */
-  getLock(device: DeviceId): Promise<Timed & { lock: Lock | null }>;
+  getLock(device: DeviceId): Promise<Timed & Shareable & { lock: Lock | null }>;
   /** Handing over to `human` also takes the turn from a worker that has not committed, and ends all waiting. */
   setLock(
     device: DeviceId,
@@ -49,7 +50,7 @@ export interface Storage extends ChatSessionStorage, DeviceStorage, FigureStorag
   /** Written also when nothing was held, unless the guard asks for something. */
   clearLock(device: DeviceId, guard: Guard): Promise<Guarded<unknown>>;
 
-  getState(device: DeviceId): Promise<Timed & StateDocument>;
+  getState(device: DeviceId): Promise<Timed & Shareable & StateDocument>;
   /** @throws {BatonError} `state_too_large` */
   putState(device: DeviceId, state: JsonObject, guard: Guard): Promise<Guarded<StateDocument>>;
   /** RFC 7396, merged where the document lies. @throws {BatonError} `state_too_large` */

@@ -28,16 +28,17 @@ export interface RedisServer {
 
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 
+const withoutRedis = (name: string): void => {
+  it(name, (context) => context.skip('redis-server is not installed'));
+};
+
 /**
  * A group of tests over a real Redis. Where no redis-server is installed (Debian's package of that name brings one) a
  * single test stands for them, and says why it is skipped.
  */
-export function withRedis(name: string, suite: () => void): void {
-  describe.runIf(hasRedis)(name, () => {
-    suite();
-  });
-  it.runIf(!hasRedis)(name, (context) => context.skip('redis-server is not installed'));
-}
+export const withRedis: (name: string, suite: () => void) => void = hasRedis
+  ? describe
+  : withoutRedis;
 
 /** Also where this process is killed and can end nothing itself. */
 const endsWithUs = process.platform === 'linux' ? ['setpriv', '--pdeathsig', 'KILL', '--'] : [];

@@ -39,6 +39,8 @@ const integers: {
     max: 31_536_000,
   },
   { name: 'SESSION_MAX_MESSAGES', of: (c) => c.sessionMaxMessages, fallback: 20, min: 1, max: 100 },
+  { name: 'CACHE_TIMEOUT_MS', of: (c) => c.cacheTimeoutMs, fallback: 150, min: 1, max: 10_000 },
+  { name: 'CACHE_TTL', of: (c) => c.cacheTtl, fallback: 10, min: 1, max: 300 },
   { name: 'RETENTION_DAYS', of: (c) => c.retentionDays, fallback: 30, min: 0, max: 36_500 },
   {
     name: 'MAX_STATE_BYTES',
@@ -158,6 +160,8 @@ describe('readConfig', () => {
         databaseDriver: 'pg',
         storage: 'postgres',
         cache: null,
+        cacheTimeoutMs: 150,
+        cacheTtl: 10,
         apiKeys: [],
         deviceTokenSecrets: [],
         cronSecrets: [],

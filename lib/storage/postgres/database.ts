@@ -15,6 +15,14 @@ export const clockNow = sql<string>`clock.now`;
 
 /** Parameters that many statements take. */
 export const device = sql`${sql.placeholder('device')}::uuid`;
+/**
+ * Whether several devices lead to the conversation of one, or a code lets another in. A minute longer than the code is
+ * good: whoever came with it in time has joined by then.
+ */
+export const shared = sql<boolean>`(
+  exists (select from channel_identities i where (i.channel, i.account, i.kind, i.value) = ('device', '', 'device', ${device}::text))
+  or exists (select from channel_identities i where i.device_id = ${device} and i.kind = 'device')
+  or exists (select from link_codes l where l.device_id = ${device} and l.expires_at > ${clockNow} - interval '1 min'))`;
 /** The device whose conversation that one shares. */
 export const linked = sql`baton_linked_v1(${device})`;
 export const fence = sql`${sql.placeholder('fence')}::bigint`;

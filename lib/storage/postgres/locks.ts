@@ -8,6 +8,7 @@ import {
   device,
   linked,
   only,
+  shared,
   versions,
   versionsOf,
 } from './database.ts';
@@ -24,6 +25,7 @@ function prepare(db: Database) {
         expiresAt: states.lockExpiresAt,
         sessionTtl: states.sessionTtl,
         version: states.lockVersion,
+        shared,
       })
       .from(clock)
       .leftJoin(
@@ -54,12 +56,12 @@ export function lockOperations(db: Database): Pick<Storage, 'getLock' | 'setLock
   return {
     async getLock(id) {
       const row = only(await run(() => statements.get.execute({ device: id }), true));
-      const { agent, lockedAt, expiresAt, sessionTtl, version } = row;
-      const now = new Date(row.now);
+      const { agent, lockedAt, expiresAt, sessionTtl, version, shared: isShared } = row;
+      const read = { now: new Date(row.now), ...(isShared && { shared: true }) };
       if (agent === null || lockedAt === null || expiresAt === null || sessionTtl === null)
-        return { now, lock: null };
+        return { ...read, lock: null };
       return {
-        now,
+        ...read,
         lock: { agent, lockedAt, expiresAt, sessionTtl, version: String(version) as Version },
       };
     },

@@ -3,7 +3,16 @@ import { conversationStates as states } from '../../../drizzle/schema.ts';
 import type { JsonObject } from '../../json.ts';
 import type { StorageLimits } from '../limits.ts';
 import type { DeviceId, Guard, Guarded, StateDocument, Storage, Version } from '../storage.ts';
-import { clock, clockNow, type Database, linked, only, versions, versionsOf } from './database.ts';
+import {
+  clock,
+  clockNow,
+  type Database,
+  linked,
+  only,
+  shared,
+  versions,
+  versionsOf,
+} from './database.ts';
 import { run } from './failures.ts';
 
 const written = {
@@ -66,7 +75,7 @@ function prepare(db: Database) {
     );
   return {
     get: db
-      .select({ now: clockNow, ...written })
+      .select({ now: clockNow, ...written, shared })
       .from(clock)
       .leftJoin(states, eq(states.deviceId, linked))
       .prepare('baton_state_get'),
@@ -126,7 +135,8 @@ export function stateOperations(
   return {
     async getState(id) {
       const row = only(await run(() => statements.get.execute({ device: id }), true));
-      return { now: new Date(row.now), ...toDocument(row) };
+      const read = { now: new Date(row.now), ...(row.shared && { shared: true }) };
+      return { ...read, ...toDocument(row) };
     },
     putState: (id, state, guard) => write(statements.put, id, state, guard),
     patchState: (id, patch, guard) => write(statements.patch, id, patch, guard),
