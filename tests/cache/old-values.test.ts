@@ -306,13 +306,14 @@ withRedis('a value of before is not given', () => {
     const { link } = await storage.offerLink(owner, ['123456'], 600);
     const limits = { own: 5, all: 1_000, seconds: 600 };
     expect(await seen()).toEqual(['owner', 'guest']);
+    await other.settled();
     expect(await storage.redeemLink(guest, link?.code ?? '', limits)).toMatchObject({
       outcome: 'linked',
     });
     for (const [agent, by] of [
-      ['first', owner],
-      ['second', guest],
-      ['third', owner],
+      ['first', guest],
+      ['second', owner],
+      ['third', guest],
     ] as const) {
       await storage.setLock(by, hold(agent), anyway);
       expect(await seen()).toEqual([agent, agent]);
