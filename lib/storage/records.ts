@@ -46,7 +46,7 @@ export interface Timed {
 
 /**
  * `shared`: other devices lead to this conversation too, or a code lets one in. What is written through one of them
- * nobody can tell to be about the other, but for the storage itself. Told by storages that a cache may stand before.
+ * nobody can tell to be about the other, but for the storage itself. What a cache must not keep.
  */
 export interface Shareable {
   shared?: boolean;

@@ -9,6 +9,7 @@ import {
   type Holding,
   linkedTo,
   type Memory,
+  sharing,
   type Tables,
 } from './tables.ts';
 
@@ -104,7 +105,8 @@ export function lockOperations({
   return {
     getLock(asked) {
       const now = clock();
-      return { now: new Date(now), lock: read(linkedTo(tables, asked), now) };
+      const lock = read(linkedTo(tables, asked), now);
+      return { now: new Date(now), ...sharing(tables, asked, now), lock };
     },
     setLock(asked, { agent, ttlSeconds }, guard) {
       const now = clock();

@@ -4,7 +4,7 @@ import { mergePatch } from '../../merge-patch.ts';
 import type { DeviceId, Guard, Guarded, StateDocument } from '../storage.ts';
 import { allows } from './locks.ts';
 import type { Synchronous } from './operations.ts';
-import { type Device, deviceRow, drawVersion, linkedTo, type Memory } from './tables.ts';
+import { type Device, deviceRow, drawVersion, linkedTo, type Memory, sharing } from './tables.ts';
 
 function viewState(device: Device | undefined): StateDocument {
   if (device === undefined || device.state === null)
@@ -58,7 +58,10 @@ export function stateOperations(
     return { written: true, now: new Date(now), ...read(id) };
   };
   return {
-    getState: (id) => ({ now: new Date(clock()), ...read(linkedTo(tables, id)) }),
+    getState(id) {
+      const now = clock();
+      return { now: new Date(now), ...sharing(tables, id, now), ...read(linkedTo(tables, id)) };
+    },
     putState: (id, state, guard) => write(id, guard, () => state),
     patchState: (id, patch, guard) => write(id, guard, (state) => merged(state, patch)),
     clearState(asked, guard) {

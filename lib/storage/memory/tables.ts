@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../json.ts';
 import type { StorageLimits } from '../limits.ts';
-import type { Counter, DeviceId, Fence, Lane, Version } from '../storage.ts';
+import type { Counter, DeviceId, Fence, Lane, Shareable, Version } from '../storage.ts';
 
 // What is kept, in plain maps. Times are milliseconds since 1970.
 
@@ -205,6 +205,16 @@ export const isLinkName = (name: string): boolean => name.startsWith('["device",
 /** The device whose conversation a device shares; itself where it was never linked. */
 export const linkedTo = ({ identities }: Tables, id: DeviceId): DeviceId =>
   identities.get(linkName(id)) ?? id;
+
+/** Several devices lead to its conversation, or a code lets another in, and for a minute longer than it is good. */
+export function sharing(tables: Tables, id: DeviceId, now: number): Shareable {
+  const { identities, linkCodes } = tables;
+  const isShared =
+    linkedTo(tables, id) !== id ||
+    [...identities].some(([name, leadsTo]) => leadsTo === id && isLinkName(name)) ||
+    [...linkCodes.values()].some(({ device, endsAt }) => device === id && endsAt > now - 60_000);
+  return isShared ? { shared: true } : {};
+}
 
 export const messagesIn = ({ devices }: Tables, { id, device }: Session): Row[] =>
   (devices.get(device)?.messages ?? []).filter(({ session }) => session === id);
