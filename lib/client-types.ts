@@ -262,6 +262,43 @@ export interface CleanUp {
   more: boolean;
 }
 
+/** How long, in seconds, of so many. */
+export interface Spread {
+  count: number;
+  median_seconds: number | null;
+  p95_seconds: number | null;
+}
+
+export interface AgentSpread extends Spread {
+  agent: string;
+}
+
+export interface Stats {
+  since: string;
+  until: string;
+  active_locks: AgentSpread[];
+  holdings: AgentSpread[];
+  hand_overs: { from: string; to: string; count: number }[];
+  sessions: {
+    created: number;
+    active: number;
+    complete: number;
+    expired: number;
+    average_bytes: number;
+    largest_bytes: number;
+    over_1mb: number;
+  };
+  messages: {
+    waiting: number;
+    failed: number;
+    per_day: { day: string; user: number; assistant: number }[];
+  };
+  answers: Spread;
+  errors: { role: 'user' | 'assistant'; error: string; count: number }[];
+  turns: Record<string, number>;
+  clean_up: { last_run: string | null; runs: number; removed: Record<string, number> };
+}
+
 export interface Health {
   status: 'ok' | 'degraded' | 'down';
   checks: {

@@ -22,6 +22,7 @@ import type {
   SessionQuery,
   Sessions,
   State,
+  Stats,
   Turn,
   TurnAnswer,
   WebAnswer,
@@ -249,7 +250,7 @@ const sessionCalls = ({ ask, fetch: get }: Asking) => ({
   download: (id: string, format: 'jsonl' | 'csv' | 'md') => get(item(id, '/history'), { format }),
 });
 
-const otherCalls = ({ ask, tell }: Asking) => ({
+const otherCalls = ({ ask, tell, fetch: get }: Asking) => ({
   device: {
     /** Registers one, or renews the token that is sent; not repeated, as a second try would find the first. */
     register: (body?: { user_token?: string }) =>
@@ -269,6 +270,10 @@ const otherCalls = ({ ask, tell }: Asking) => ({
   say: (message: NewMessage) => ask<WebAnswer>('POST', '/api/webhooks/web', write(named(message))),
   /** Needs CRON_SECRET as token. */
   cleanUp: () => ask<CleanUp>('GET', '/api/cron/cleanup'),
+  /** Figures since a time, or of the last week; needs an API key, as the next one does. */
+  stats: (query?: { since?: string }) => ask<Stats>('GET', '/api/chat/stats', { query }),
+  /** For Prometheus. */
+  metrics: async () => (await get('/api/metrics', {})).text(),
   health: () => ask<Health>('GET', '/api/health', { accepts: 503 }),
 });
 

@@ -1,13 +1,13 @@
 import * as z from 'zod/mini';
 import { BatonError } from '../errors.ts';
 import { parseJson } from '../json.ts';
-import { isStorableTime } from './fields.ts';
+import { isPlausibleTime } from './fields.ts';
 import type { FoundPlace, ListPlace } from '../storage/storage.ts';
 
 // Places in a list, as callers hand them back: opaque to them, and checked like everything else they send.
 
 const time = z.pipe(
-  z.iso.datetime().check(z.refine(isStorableTime)),
+  z.iso.datetime().check(z.refine(isPlausibleTime)),
   z.transform((text) => new Date(text)),
 );
 const listed = z.tuple([time, z.guid()]);

@@ -42,8 +42,11 @@ export const count = (most: number) =>
 
 export const sessionTtl = z.int().check(z.minimum(1), z.maximum(2_592_000));
 
-/** Whether a moment is one that PostgreSQL takes as it is written: there was no year 0, and 10000 has a sign before it. */
-export function isStorableTime(text: string): boolean {
+/**
+ * Whether a moment is one that something can have happened at. PostgreSQL knows no year 0, V8 reads an early one back
+ * as none, and 10000 has a sign before it.
+ */
+export function isPlausibleTime(text: string): boolean {
   const year = new Date(text).getUTCFullYear();
-  return year >= 1 && year <= 9999;
+  return year >= 1970 && year <= 9999;
 }

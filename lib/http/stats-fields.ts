@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { isStorableTime } from './fields.ts';
+import { isPlausibleTime } from './fields.ts';
 
 /** What GET /api/chat/stats takes in its query: a time with its offset, or a day, which begins at midnight UTC. */
 export const statsQuery = z.object({
@@ -8,6 +8,6 @@ export const statsQuery = z.object({
       .union([z.iso.datetime({ offset: true }), z.iso.date()], {
         error: 'expected a time, such as 2026-11-21T00:00:00Z, or a day',
       })
-      .check(z.refine(isStorableTime, 'expected a year from 1 to 9999')),
+      .check(z.refine(isPlausibleTime, 'expected a year from 1970 to 9999')),
   ),
 });

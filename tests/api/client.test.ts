@@ -176,6 +176,13 @@ test('say: a message and its replies', async () => {
   expect(answer.replies).toHaveLength(1);
 });
 
+test('figures: as JSON, and for Prometheus', async () => {
+  const yesterday = new Date(Date.now() - 86_400_000).toISOString();
+  expect((await operator.stats({ since: yesterday })).since).toBe(yesterday);
+  expect(await operator.metrics()).toMatch(/^# HELP baton_/);
+  expect(await problem(browser.stats())).toMatchObject({ code: 'forbidden' });
+});
+
 test('health, and the clean-up', async () => {
   expect(await browser.health()).toMatchObject({ status: 'ok' });
   expect(await operator.with({ token: CRON }).cleanUp()).toMatchObject({ more: false });

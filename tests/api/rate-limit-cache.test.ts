@@ -17,28 +17,37 @@ withRedis('with a cache', () => {
   beforeAll(async () => {
     bridge = await startUpstashBridge();
     entrance = await bridge.enter();
-    api = await startApi({
-      RATE_LIMIT: '3',
-      UPSTASH_REDIS_REST_URL: entrance.url,
-      UPSTASH_REDIS_REST_TOKEN: entrance.token,
-    });
+    api = await start();
   });
   afterAll(async () => {
     await api.close();
     await bridge.close();
   });
 
+  const start = () =>
+    startApi({
+      RATE_LIMIT: '3',
+      UPSTASH_REDIS_REST_URL: entrance.url,
+      UPSTASH_REDIS_REST_TOKEN: entrance.token,
+    });
+  const isAway = () => api.events.some(({ event }) => event === 'rate_limiter_away');
+
   const say = (device: string) =>
     api.call('POST', '/api/webhooks/web', { device, body: { message: 'hello' } });
 
-  /** Says so often, again for another device where a minute of the cache's ended meanwhile. */
+  /**
+   * Says so often; again for another device where a minute of the cache's ended meanwhile, or a busy machine took longer
+   * than the cache has to answer.
+   */
   async function exhaust(): Promise<{ device: string; answers: Answer[] }> {
     const minute = () => Math.floor(Date.now() / 60_000);
     for (;;) {
       const began = minute();
       const device = randomUUID();
       const answers = [await say(device), await say(device), await say(device)];
-      if (minute() === began) return { device, answers };
+      if (minute() === began && !isAway()) return { device, answers };
+      await api.close();
+      api = await start();
     }
   }
 

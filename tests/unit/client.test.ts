@@ -406,6 +406,10 @@ describe('the types', () => {
       Answered['WebAnswer'] | Answered['QueuedMessage']
     >().toEqualTypeOf<Types.WebAnswer>();
     expectTypeOf<Answered['Registration']>().toEqualTypeOf<Types.Registration>();
+    expectTypeOf<Answered['LinkCode']>().toEqualTypeOf<Types.LinkCode>();
+    expectTypeOf<Answered['Linked']>().toEqualTypeOf<Types.Linked>();
+    expectTypeOf<Answered['Receipt']>().toEqualTypeOf<Types.Receipt>();
+    expectTypeOf<Answered['Stats']>().toEqualTypeOf<Types.Stats>();
     expectTypeOf<Answered['CleanUp']>().toEqualTypeOf<Types.CleanUp>();
     expectTypeOf<Answered['Health']>().toEqualTypeOf<Types.Health>();
     expectTypeOf<Answered['FailedMessages']>().toExtend<Types.FailedMessages>();

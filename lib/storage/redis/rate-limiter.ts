@@ -3,7 +3,7 @@ import { Redis } from '@upstash/redis';
 import type { RateLimiter } from '../../rate-limit.ts';
 
 /** Milliseconds an answer may take: the caller waits for it before anything of its own begins. */
-const PATIENCE = 150;
+const PATIENCE = 250;
 /** Milliseconds for which a limiter that did not answer is passed by, so that an outage costs one wait and not each. */
 const REST = 10_000;
 
