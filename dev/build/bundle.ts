@@ -37,7 +37,7 @@ const options = {
 } satisfies BuildOptions;
 
 /**
- * Makes each function of `root` one file, and the storages others, of which a function runs the one it needs at its
+ * Makes each function of `root` one file, and all storages another, of which a function runs the one it needs at its
  * first request. Separate files cost a cold start 400 ms (drizzle-orm alone has hundreds); in one they cost what V8
  * takes to read them, some 25 KB a millisecond: that is why the storages with their drivers, four fifths of it, are
  * kept apart.
@@ -63,15 +63,13 @@ export async function bundleFunctions(root: string, mapped: boolean): Promise<Bu
     plugins: [builtins, platform, storageApart(root, chosen)],
     metafile: true,
   });
-  for (const storages of storageOptions(root, chosen)) {
-    const built = await build({
-      ...shared,
-      ...storages,
-      plugins: [builtins, platform],
-      metafile: true,
-    });
-    refuseState(Object.keys(built.metafile.inputs));
-  }
+  const storages = await build({
+    ...shared,
+    ...storageOptions(root, chosen),
+    plugins: [builtins, platform],
+    metafile: true,
+  });
+  refuseState(Object.keys(storages.metafile.inputs));
   return Promise.all(
     entries.map(async (entry) => {
       const bundle = `${folder}/${nameOf(entry)}.mjs`;

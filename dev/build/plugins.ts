@@ -3,12 +3,8 @@ import { relative, resolve, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { BuildOptions, Plugin } from 'esbuild';
 
-/**
- * The files that hold the storages, beside the bundles. What speaks to Redis has one of its own: a deployment without a
- * cache never reads it, and would feel it for 5 ms.
- */
-const fileOf = (module: string) =>
-  module.startsWith('lib/storage/redis/') ? 'redis.mjs' : 'storage.mjs';
+/** The file that holds the storages, beside the bundles. */
+const FILE = 'storage.mjs';
 
 /**
  * Leaves the storages out of a function's bundle: what lib/app.ts takes from lib/storage/ by `import()` comes from a file
@@ -33,7 +29,7 @@ export const storageApart = (root: string, chosen: Set<string>): Plugin => ({
       const names = Object.keys((await import(pathToFileURL(resolve(root, path)).href)) as object);
       return {
         contents: `
-          const { storages } = await import('./${fileOf(path)}');
+          const { storages } = await import('./${FILE}');
           const storage = await storages['${path}']();
           ${exportsOf(names, (name) => `storage['${name}']`)}`,
       };
@@ -41,16 +37,14 @@ export const storageApart = (root: string, chosen: Set<string>): Plugin => ({
   },
 });
 
-/** The builds of those files: in each a function per module, so that reading the file runs none of them. */
-export function storageOptions(root: string, chosen: ReadonlySet<string>): BuildOptions[] {
-  return [...Map.groupBy(chosen, fileOf)].map(([file, modules]) => {
-    const loaders = modules.map((module) => `'${module}': () => import('./${module}')`);
-    return {
-      stdin: { contents: `export const storages = { ${loaders.join(', ')} };`, resolveDir: root },
-      entryNames: file.replace(/\.mjs$/, ''),
-      external: optional,
-    };
-  });
+/** The build of that file: a function per module, so that reading it runs none of them. */
+export function storageOptions(root: string, chosen: ReadonlySet<string>): BuildOptions {
+  const loaders = [...chosen].map((module) => `'${module}': () => import('./${module}')`);
+  return {
+    stdin: { contents: `export const storages = { ${loaders.join(', ')} };`, resolveDir: root },
+    entryNames: FILE.replace(/\.mjs$/, ''),
+    external: optional,
+  };
 }
 
 /** Packages that pg asks for where they are installed; here they are not. */
