@@ -59,10 +59,11 @@ async function play(world: World, outage: Outage): Promise<Course> {
   if (!(await comesTrue(() => routes.every(isHeardOf), PATIENCE)))
     throw new Error('a route was not heard of while the database was away');
   const back = performance.now();
+  // it is the deployment that is timed, and not what so many callers do to the machine
+  over = true;
   await outage.end();
   const since = performance.now();
   const firstSuccess = await untilSuccess(url, since);
-  over = true;
   await calls;
   // health tells how the database is, and answers 503 as the others do
   const during = [...heard.values()].flat().filter(({ from, to }) => from > away && to < back);
