@@ -51,8 +51,11 @@ const report = z.object({
 async function failures(tree: string, test: string, pattern?: string): Promise<string[]> {
   if (test.startsWith('faults ')) {
     const name = test.slice('faults '.length);
-    const { output } = await run(tree, ['tests/faults/main.ts', '--only', name]);
-    return [...output.matchAll(/^BROKEN (.+?)(?: {2,}|$)/gm)].map(([, what]) => `${name}: ${what}`);
+    const { code, output } = await run(tree, ['tests/faults/main.ts', '--only', name]);
+    const broken = [...output.matchAll(/^BROKEN (.+?)(?: {2,}|$)/gm)];
+    if (code !== 0 && broken.length === 0)
+      throw new Error(`${name} could not be played:\n${output.slice(-2_000)}`);
+    return broken.map(([, what]) => `${name}: ${what}`);
   }
   const file = join(tree, '.report.json');
   await rm(file, { force: true });

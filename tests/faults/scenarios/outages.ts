@@ -7,7 +7,7 @@ import { migrate } from '../../../drizzle/migrate.ts';
 import { startProxy } from '../../support/proxy.ts';
 import { type Heard, isSuccess, knock } from '../client.ts';
 import { comesTrue } from '../ledger.ts';
-import { newDevice, reading, writing } from '../routes.ts';
+import { newDevice, reading, type Route, writing } from '../routes.ts';
 import type { Figure, Scenario, World } from '../world.ts';
 
 /** A way for the database to be away. */
@@ -21,21 +21,22 @@ interface Outage {
   end(): Promise<void> | void;
 }
 
-const PARALLEL = 12;
+/** Seconds until every route must have been heard of within an outage. */
+const PATIENCE = 30;
+const routes = [...writing, ...reading];
+
+/** What was heard, by route. */
+type HeardOf = Map<Route, Heard[]>;
 
 /** Calls every route over and over, until told that it is over. */
-async function callAll(url: string, isOver: () => boolean, heard: Heard[]): Promise<void> {
-  const routes = [...writing, ...reading];
-  const next = routes.values();
-  let turn = 0;
-  const one = async () => {
-    while (!isOver()) {
-      const route = next.next().value ?? routes[turn++ % routes.length];
-      // a token that nobody has given: refused with 409 where the database can say so
-      if (route !== undefined) heard.push(await route.call(url, newDevice(), '1'));
-    }
+async function callAll(url: string, isOver: () => boolean, heard: HeardOf): Promise<void> {
+  const one = async (route: Route) => {
+    const answers: Heard[] = [];
+    heard.set(route, answers);
+    // a token that nobody has given: refused with 409 where the database can say so
+    while (!isOver()) answers.push(await route.call(url, newDevice(), '1'));
   };
-  await Promise.all(Array.from({ length: PARALLEL }, one));
+  await Promise.all(routes.map(one));
 }
 
 interface Course {
@@ -48,20 +49,24 @@ async function play(world: World, outage: Outage): Promise<Course> {
   const { url } = await world.instance({ databaseUrl: outage.url });
   if (!(await comesTrue(async () => isSuccess(await knock(url)))))
     throw new Error('it never served');
-  const heard: Heard[] = [];
+  const heard: HeardOf = new Map();
   let over = false;
   const calls = callAll(url, () => over, heard);
   await outage.begin();
   const away = performance.now();
   await sleep(outage.lasts);
+  const isHeardOf = (route: Route) => heard.get(route)?.some(({ from }) => from > away) === true;
+  if (!(await comesTrue(() => routes.every(isHeardOf), PATIENCE)))
+    throw new Error('a route was not heard of while the database was away');
   const back = performance.now();
+  // it is the deployment that is timed, and not what so many callers do to the machine
+  over = true;
   await outage.end();
   const since = performance.now();
   const firstSuccess = await untilSuccess(url, since);
-  over = true;
   await calls;
   // health tells how the database is, and answers 503 as the others do
-  const during = heard.filter(({ from, to }) => from > away && to < back);
+  const during = [...heard.values()].flat().filter(({ from, to }) => from > away && to < back);
   return { calls: during.length, false2xx: during.filter(isSuccess).length, firstSuccess };
 }
 
