@@ -3,12 +3,12 @@ import { type Outcome, runAgents } from './agents/run.ts';
 import type { Registry } from './agents/registry.ts';
 import type { Channel } from './channels/channel.ts';
 import type { Config } from './config.ts';
-import { count } from './counters.ts';
 import { deliver, type Due, takeDue, untried } from './deliver.ts';
 import { BatonError } from './errors.ts';
 import { type Frame, hasTime } from './frame.ts';
 import { keepLease, type Lease, TurnEnded, whileHeld } from './lease.ts';
 import { describeError, log } from './log.ts';
+import { reporter } from './report.ts';
 import { inSpan } from './spans.ts';
 import type { RateLimiter } from './rate-limit.ts';
 import type {
@@ -197,23 +197,6 @@ export async function work(
 async function putDown({ storage }: TurnServices, turn: Turn): Promise<void> {
   if (turn.replies.length === 0) await storage.giveBack(turn.device, turn.fence, 'builtin');
   else await storage.settle(turn.device, turn.fence, turn.replies.map(untried), 0);
-}
-
-/** Says what became of a turn, in the log and in the figures. */
-function reporter(turn: Turn) {
-  const started = performance.now();
-  return (outcome: string, agent: string | null, more: Record<string, unknown> = {}): void => {
-    count('turns', outcome);
-    log(outcome === 'answered' ? 'info' : 'warn', 'turn', {
-      channel: turn.channel,
-      device_id: turn.device,
-      agent,
-      outcome,
-      messages: turn.messages.length,
-      duration_ms: Math.round(performance.now() - started),
-      ...more,
-    });
-  };
 }
 
 /** Lets the agents answer and commits what they did. Gives the turn that goes on, if one does. */
