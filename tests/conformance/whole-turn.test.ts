@@ -224,9 +224,7 @@ describe('a message, from the webhook to its reply', () => {
     const { commit } = api.app.storage;
     let refused = 0;
     api.app.storage.commit = (...args) =>
-      refused++ < 3
-        ? Promise.reject(new Error('broken'))
-        : commit.apply(api.app.storage, args);
+      refused++ < 3 ? Promise.reject(new Error('broken')) : commit.apply(api.app.storage, args);
     const before = graph.sent.length;
     await deliver(bodyOf(texts));
     await api.settled();
