@@ -19,7 +19,7 @@ BEGIN
       AND EXISTS (SELECT FROM chat_messages m WHERE m.id = ANY (s.handed) AND m.session_id = p_session);
     UPDATE conversation_states s SET session_id = NULL, session_expires_at = NULL, updated_at = now
     WHERE s.device_id = t.device_id AND s.session_id = p_session;
-    DELETE FROM chat_messages m WHERE m.session_id = p_session AND (m.dedupe_key IS NULL OR m.created_at <= now - interval '8 days');
+    DELETE FROM chat_messages m WHERE m.session_id = p_session AND (m.dedupe_key IS NULL OR (m.created_at <= now - interval '8 days' AND m.status <> 'erased'));
     UPDATE chat_messages m SET content = '', metadata = '{}', address = NULL, status = 'erased', seq = NULL, external_id = NULL
     WHERE m.session_id = p_session AND m.status <> 'erased';
     DELETE FROM chat_sessions c WHERE c.session_id = p_session;

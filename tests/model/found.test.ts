@@ -63,4 +63,21 @@ describe('what was found', () => {
       { do: 'wait', ms: 60_000 },
       { do: 'recover', maxTurns: 1, leaseMs: 1 },
     ));
+
+  it('a key that was eight days old went with its session in one storage, and with the clean-up in the other', () =>
+    plays(
+      {
+        do: 'accept',
+        said: [
+          { who: { device: 0 }, id: 0 },
+          { who: { device: 0 }, id: 1, answerWithin: 1, sent: -1_000 },
+        ],
+        ...terms,
+        maxTurns: 0,
+      },
+      { do: 'wait', ms: 6 * 86_400_000 },
+      { do: 'clean up', batch: 1_000 },
+      { do: 'wait', ms: 2 * 86_400_000 },
+      { do: 'delete session', session: 0, includeExpired: true, owner: 0 },
+    ));
 });
