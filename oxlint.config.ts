@@ -39,7 +39,7 @@ const upperLayers: Ban = {
     'Storage knows nothing of agents, channels and HTTP: declare the type in lib/storage/storage.ts.',
 };
 
-const tools = ['config', 'errors', 'json', 'log', 'merge-patch', 'secrets'];
+const tools = ['config', 'errors', 'json', 'log', 'merge-patch', 'rate-limit', 'secrets'];
 
 /** @param lib the way from the file to lib/ */
 const services = (lib: string): Ban => ({
@@ -73,7 +73,7 @@ const layers: OxlintOverride[] = [
     rules: forbid(services('../../'), upperLayers, users, environment),
   },
   {
-    files: ['lib/storage/{memory,cache}/**'],
+    files: ['lib/storage/{memory,cache,redis}/**'],
     rules: forbid(...sql, services('../../'), upperLayers, users, environment),
   },
   {

@@ -24,7 +24,8 @@ Settings come from the environment and from .env; .env.example lists them all. M
   PORT          port on 127.0.0.1 (3000)
   DATA_DIR      folder of the embedded database (.data)
   DATABASE_URL  a PostgreSQL of your own in its place
-  STORAGE       memory: no database at all; everything is forgotten when this ends
+  STORAGE       redis: everything in the Redis of UPSTASH_REDIS_REST_URL
+                memory: no database at all; everything is forgotten when this ends
 
 Ctrl+C ends it once the answers under way are out; a second one ends it at once.
 `;
@@ -63,6 +64,8 @@ async function run(told: AbortSignal): Promise<void> {
       // Migrating takes a lock of the session, which a transaction pooler would lose.
       await prepareExternalDatabase(config.directDatabaseUrl ?? config.databaseUrl);
     }
+  } else if (config.storage === 'redis') {
+    console.log(`storage: Redis at ${new URL(config.cache?.url ?? '').host}`);
   } else console.log('STORAGE=memory: everything is forgotten when this ends.');
   if (told.aborted) return;
 

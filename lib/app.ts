@@ -116,6 +116,11 @@ async function openStorage(config: Config): Promise<Opened> {
       close: () => Promise.resolve(),
     });
   }
+  if (config.storage === 'redis' && config.cache !== null) {
+    const { openRedis } = await import('./storage/redis/redis-storage.ts');
+    const storage = openRedis(config.cache, { ...config.redis, limits: limitsOf(config) });
+    return alone({ storage, close: () => Promise.resolve() });
+  }
   if (config.databaseUrl === null) {
     throw new BatonError(
       'not_configured',

@@ -5,13 +5,15 @@ export interface Config {
   directDatabaseUrl: string | null;
   /** Neon over HTTP for any host of theirs, `pg` over TCP for every other, unless DATABASE_DRIVER says. */
   databaseDriver: 'neon-http' | 'pg';
-  storage: 'postgres' | 'memory';
+  storage: 'postgres' | 'redis' | 'memory';
   /** Upstash Redis over HTTP. */
   cache: { url: string; token: string } | null;
   /** Milliseconds a request waits for the cache, once; then nobody does until it answers again. */
   cacheTimeoutMs: number;
   /** Seconds for which what was read may be given to others: how long a cut wire to the cache can do harm. */
   cacheTtl: number;
+  /** Where everything is kept in Redis: what its keys begin with, and the messages of a session that are kept. */
+  redis: { prefix: string; kept: number };
   apiKeys: readonly string[];
   deviceTokenSecrets: readonly string[];
   cronSecrets: readonly string[];
@@ -255,10 +257,14 @@ export function readConfig(env: Environment = process.env): ConfigResult {
       postgres,
     ),
     databaseDriver: read.oneOf('DATABASE_DRIVER', ['neon-http', 'pg'], driverFor(databaseUrl)),
-    storage: read.oneOf('STORAGE', ['postgres', 'memory'], 'postgres'),
+    storage: read.oneOf('STORAGE', ['postgres', 'redis', 'memory'], 'postgres'),
     cache: upstash ?? vercelKv,
     cacheTimeoutMs: read.integer('CACHE_TIMEOUT_MS', 150, 1, 10_000),
     cacheTtl: read.integer('CACHE_TTL', 10, 1, 300),
+    redis: {
+      prefix: read.text('REDIS_KEY_PREFIX') ?? 'baton:',
+      kept: read.integer('SESSION_MAX_MESSAGES_KEPT', 100, 1, 10_000),
+    },
     apiKeys,
     deviceTokenSecrets: read.secrets('DEVICE_TOKEN_SECRET'),
     cronSecrets: read.secrets('CRON_SECRET'),
@@ -291,5 +297,8 @@ export function readConfig(env: Environment = process.env): ConfigResult {
     production,
     openMode: !production && apiKeys.length === 0,
   };
+  if (config.storage === 'redis' && config.cache === null) {
+    read.mistakes.push('UPSTASH_REDIS_REST_URL must be set where STORAGE is redis.');
+  }
   return read.mistakes.length === 0 ? { ok: true, config } : { ok: false, mistakes: read.mistakes };
 }

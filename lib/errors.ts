@@ -26,6 +26,7 @@ export type ErrorCode =
   | 'rate_limited'
   | 'internal_error'
   | 'agent_failed'
+  | 'not_supported'
   | 'storage_unavailable'
   | 'identity_unavailable'
   | 'not_configured';

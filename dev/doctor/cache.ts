@@ -2,8 +2,9 @@ import { Redis } from '@upstash/redis';
 import type { Config } from '../../lib/config.ts';
 import { codeOf, type Finding, note, ok, patienceMs, since, todo } from './finding.ts';
 
-/** Whether the cache answers. Without one everything works, at the database's speed. */
-export async function checkCache({ cache }: Config): Promise<Finding> {
+/** Whether the cache answers, or what keeps everything. Without a cache all works, at the database's speed. */
+export async function checkCache({ cache, storage }: Config): Promise<Finding> {
+  const topic = storage === 'redis' ? 'redis' : 'cache';
   if (cache === null) return note('cache', 'not set, and not needed');
   const started = performance.now();
   const redis = new Redis({
@@ -17,12 +18,12 @@ export async function checkCache({ cache }: Config): Promise<Finding> {
   const { host } = new URL(cache.url);
   try {
     const answer = await redis.ping();
-    if (answer === 'PONG') return ok('cache', `${host}, ${since(started)}`);
-    return todo('cache', `${host} answers, but not as Upstash Redis does: see to its URL`);
+    if (answer === 'PONG') return ok(topic, `${host}, ${since(started)}`);
+    return todo(topic, `${host} answers, but not as Upstash Redis does: see to its URL`);
   } catch (error) {
     return todo(
-      'cache',
-      `${host} does not answer (${codeOf(error)}): see to its URL and token, or unset both`,
+      topic,
+      `${host} does not answer (${codeOf(error)}): see to its URL and token${topic === 'cache' ? ', or unset both' : ''}`,
     );
   }
 }

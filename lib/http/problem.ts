@@ -28,6 +28,7 @@ const STATUS: Record<ErrorCode, number> = {
   rate_limited: 429,
   internal_error: 500,
   agent_failed: 500,
+  not_supported: 501,
   storage_unavailable: 503,
   identity_unavailable: 503,
   not_configured: 503,
@@ -47,6 +48,7 @@ const TITLES: Readonly<Record<number, string>> = {
   415: 'Unsupported Media Type',
   429: 'Too Many Requests',
   500: 'Internal Server Error',
+  501: 'Not Implemented',
   503: 'Service Unavailable',
 };
 

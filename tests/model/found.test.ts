@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Command, Terms } from './commands.ts';
 import { replay } from './replay.ts';
-import { type MovablePostgres, openMovablePostgres } from './sides.ts';
+import { type Movable, openMovablePostgres } from './sides.ts';
 
 const terms: Terms = { request: 0, lane: 'builtin', maxTurns: 4, leaseMs: 60_000 };
 const keep = { lock: { do: 'keep' } } as const;
 
 /** What the model has found, and what each script showed: played again, so that it stays mended. */
 describe('what was found', () => {
-  let postgres: MovablePostgres;
+  let postgres: Movable;
   beforeAll(async () => {
     postgres = await openMovablePostgres();
   });

@@ -1,24 +1,9 @@
-import { inspect } from 'node:util';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { type Command, command } from './commands.ts';
-import { Difference, replay } from './replay.ts';
-import { shrink } from './shrink.ts';
-import { type MovablePostgres, openMovablePostgres } from './sides.ts';
-
-/** Commands played in all; a run before a release takes 200,000. */
-const COMMANDS = Number(process.env['MODEL_COMMANDS'] ?? 10_000);
-/** The same seed plays the same scripts: what changed is then the code. To look for more, give another. */
-const SEED = Number(process.env['MODEL_SEED'] ?? 20_261_121);
-/** Commands of one script at most. */
-const LENGTH = 100;
-/** Seconds that go into making a script that shows a difference short. */
-const SHORTENING = 120;
-/** Scripts between two looks at how many commands that was. */
-const ROUND = 10;
+import { COMMANDS, playRound, SEED, SHORTENING } from './rounds.ts';
+import { type Movable, openMovablePostgres } from './sides.ts';
 
 describe('PostgreSQL and the model', () => {
-  let postgres: MovablePostgres;
+  let postgres: Movable;
   beforeAll(async () => {
     postgres = await openMovablePostgres();
   });
@@ -35,49 +20,3 @@ describe('PostgreSQL and the model', () => {
     },
   );
 });
-
-/** @returns how many commands did something. @throws what differs, and a short script that shows it */
-async function playRound(postgres: MovablePostgres, seed: number): Promise<number> {
-  const scripts = fc.array(command, { maxLength: LENGTH, size: 'max' });
-  let played = 0;
-  for (const script of fc.sample(scripts, { seed, numRuns: ROUND })) {
-    try {
-      played += await replay(postgres, script);
-    } catch (error) {
-      if (!(error instanceof Difference)) throw error;
-      const { script: short, difference } = await shorten(postgres, script, error);
-      difference.message = `MODEL_SEED=${seed}, ${difference.message}
-
-${asTest(short)}`;
-      throw difference;
-    }
-  }
-  return played;
-}
-
-async function shorten(
-  postgres: MovablePostgres,
-  script: readonly Command[],
-  first: Difference,
-): Promise<{ script: Command[]; difference: Difference }> {
-  let difference = first;
-  const failsAt = async (shorter: readonly Command[]) => {
-    try {
-      await replay(postgres, shorter);
-      return null;
-    } catch (error) {
-      if (!(error instanceof Difference)) throw error;
-      difference = error;
-      return error.at;
-    }
-  };
-  const short = await shrink(script.slice(0, first.at + 1), failsAt, SHORTENING);
-  return { script: short, difference };
-}
-
-/** To be put into found.test.ts as it is. */
-function asTest(script: readonly Command[]): string {
-  const layout = { depth: null, breakLength: Infinity, compact: 100 };
-  const lines = script.map((one) => `    ${inspect(one, layout)},`);
-  return `it('', () =>\n  replay(postgres, [\n${lines.join('\n')}\n  ]));\n`;
-}

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Storage } from '../../lib/storage/storage.ts';
 import { command } from './commands.ts';
 import { Difference, replay } from './replay.ts';
-import { type MovablePostgres, openMovablePostgres } from './sides.ts';
+import { type Movable, openMovablePostgres } from './sides.ts';
 
 /** Commands within which a fault must show. */
 const ENOUGH = 3_000;
@@ -50,7 +50,7 @@ const faults: Record<string, (storage: Storage) => Partial<Storage>> = {
 };
 
 describe('a fault in the model', () => {
-  let postgres: MovablePostgres;
+  let postgres: Movable;
   beforeAll(async () => {
     postgres = await openMovablePostgres();
   });

@@ -4,7 +4,7 @@ import type { DeviceId, Storage } from '../../lib/storage/storage.ts';
 import { time } from '../support/storage.ts';
 import { type Command, WEB_DEVICES } from './commands.ts';
 import { Player } from './player.ts';
-import { limits, type MovablePostgres, openModel } from './sides.ts';
+import { limits, type Movable, openModel } from './sides.ts';
 
 const web = Array.from(
   { length: WEB_DEVICES },
@@ -32,7 +32,7 @@ export class Difference extends Error {
  * @throws {Difference} at the first command after which the two differ
  */
 export async function replay(
-  postgres: MovablePostgres,
+  postgres: Movable,
   script: readonly Command[],
   plant: (storage: Storage) => Partial<Storage> = () => ({}),
 ): Promise<number> {
@@ -98,7 +98,7 @@ function difference(real: unknown, ideal: unknown, path = ''): string | null {
       if (found !== null) return found;
     }
   }
-  return `at ${path}: PostgreSQL ${inspect(real)}, the model ${inspect(ideal)}`;
+  return `at ${path}: the storage ${inspect(real)}, the model ${inspect(ideal)}`;
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;

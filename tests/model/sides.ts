@@ -30,10 +30,10 @@ export interface Side extends Harness {
   setClock(at: number): Promise<void>;
 }
 
-/** PostgreSQL with a clock in a table, and the keys that its devices are derived with. */
-export interface MovablePostgres extends Side {
+/** A storage to be held against the model, and which devices it makes of identities. */
+export interface Movable extends Side {
   deviceOf: (identity: string) => DeviceId;
-  /** Empties every table. */
+  /** Forgets everything. */
   reset(): Promise<void>;
 }
 
@@ -46,7 +46,8 @@ const STANDING_CLOCK = `
     EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database());
   END $$;`;
 
-export async function openMovablePostgres(): Promise<MovablePostgres> {
+/** PostgreSQL with a clock in a table, and the keys that its devices are derived with. */
+export async function openMovablePostgres(): Promise<Movable> {
   const database = await createDatabase();
   const client = new pg.Client({ connectionString: database.url });
   client.on('error', () => {}); // dropping the database ends it
@@ -85,7 +86,7 @@ export async function openMovablePostgres(): Promise<MovablePostgres> {
 }
 
 /** When it is noted that a worker fell while it was sending is the storage's own affair: by then it is so. */
-const lapsed = (message: StoredMessage): StoredMessage =>
+export const lapsed = (message: StoredMessage): StoredMessage =>
   message.status === 'sending' ? { ...message, status: 'unknown' } : message;
 
 /** As functions/baton_identity_device_v1.sql makes it, so that both sides have the same devices. */
@@ -113,7 +114,7 @@ export interface Model extends Side {
 }
 
 /** The memory storage on a clock that stands still. */
-export function openModel(deviceOf: MovablePostgres['deviceOf'], start: number): Model {
+export function openModel(deviceOf: Movable['deviceOf'], start: number): Model {
   let at = start;
   const now = () => at;
   const tables = emptyTables();

@@ -98,6 +98,13 @@ const integers: {
     max: 100_000,
   },
   { name: 'RATE_LIMIT', of: (c) => c.rateLimit, fallback: 1_200, min: 0, max: 60_000 },
+  {
+    name: 'SESSION_MAX_MESSAGES_KEPT',
+    of: (c) => c.redis.kept,
+    fallback: 100,
+    min: 1,
+    max: 10_000,
+  },
   { name: 'PORT', of: (c) => c.port, fallback: 3_000, min: 0, max: 65_535 },
 ];
 
@@ -131,6 +138,12 @@ const texts: {
     fallback: 'v26.0',
     good: 'v27.0',
   },
+  {
+    name: 'REDIS_KEY_PREFIX',
+    of: (c) => c.redis.prefix,
+    fallback: 'baton:',
+    good: 'shop:',
+  },
   { name: 'DATA_DIR', of: (c) => c.dataDir, fallback: '.data', good: '/var/lib/baton' },
 ];
 
@@ -162,6 +175,7 @@ describe('readConfig', () => {
         cache: null,
         cacheTimeoutMs: 150,
         cacheTtl: 10,
+        redis: { prefix: 'baton:', kept: 100 },
         apiKeys: [],
         deviceTokenSecrets: [],
         cronSecrets: [],
@@ -381,6 +395,14 @@ describe('the cache', () => {
 describe('STORAGE', () => {
   it('may be postgres, in any letter case', () => {
     expect(configOf({ STORAGE: 'Postgres' }).storage).toBe('postgres');
+  });
+
+  it('may be redis, where it is said which', () => {
+    const settings = { STORAGE: 'redis', KV_REST_API_URL: 'https://r.example' };
+    expect(configOf({ ...settings, KV_REST_API_TOKEN: 'token' }).storage).toBe('redis');
+    expect(mistakesOf({ STORAGE: 'redis' })).toEqual([
+      'UPSTASH_REDIS_REST_URL must be set where STORAGE is redis.',
+    ]);
   });
 
   it('names what it may be', () => {

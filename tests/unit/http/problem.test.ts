@@ -31,6 +31,7 @@ const statuses: Record<ErrorCode, number> = {
   rate_limited: 429,
   internal_error: 500,
   agent_failed: 500,
+  not_supported: 501,
   storage_unavailable: 503,
   identity_unavailable: 503,
   not_configured: 503,

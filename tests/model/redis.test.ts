@@ -1,0 +1,29 @@
+import { afterAll, beforeAll, it } from 'vitest';
+import { withRedis } from '../support/redis.ts';
+import type { Command } from './commands.ts';
+import { openMovableRedis } from './redis-side.ts';
+import { COMMANDS, playRound, SEED, SHORTENING } from './rounds.ts';
+import type { Movable } from './sides.ts';
+
+/** Everybody's sessions are in no list of Redis's. */
+const knows = (command: Command) =>
+  command.do !== 'list sessions' || command.user !== null || command.device !== null;
+
+withRedis('Redis and the model', () => {
+  let redis: Movable;
+  beforeAll(async () => {
+    redis = await openMovableRedis();
+  });
+  afterAll(() => redis.close());
+
+  it(
+    `do the same in ${COMMANDS} random commands, with MODEL_SEED=${SEED}`,
+    { timeout: SHORTENING * 2_000 + COMMANDS * 50 },
+    async () => {
+      for (let played = 0, seed = SEED; played < COMMANDS; seed++) {
+        played += await playRound(redis, seed, knows);
+        if (COMMANDS > 50_000) console.log(`${played} of ${COMMANDS} commands`);
+      }
+    },
+  );
+});
