@@ -16,8 +16,8 @@ export interface Subject {
 export interface ColdStart {
   name: string;
   import: number;
-  /** The least that an import took: what stays the same on a machine that does other things too. */
-  fastest: number;
+  /** The least processor time that an import took: what stays the same on a machine that does other things too. */
+  work: number;
   /** Until it has been used as well. */
   ready: number;
 }
@@ -55,19 +55,21 @@ export async function measureColdStarts(
     name,
     imports: [] as number[],
     readies: [] as number[],
+    works: [] as number[],
   }));
   for (let round = 1; round <= rounds; round++) {
     for (const [index, subject] of subjects.entries()) {
-      const [imported = NaN, ready = NaN] = await measureOnce(subject);
+      const [imported = NaN, ready = NaN, work = NaN] = await measureOnce(subject);
       times[index]?.imports.push(imported);
       times[index]?.readies.push(ready);
+      times[index]?.works.push(work);
     }
     onRound(round);
   }
-  return times.map(({ name, imports, readies }) => ({
+  return times.map(({ name, imports, readies, works }) => ({
     name,
     import: median(imports),
-    fastest: Math.min(...imports),
+    work: Math.min(...works),
     ready: median(readies),
   }));
 }
@@ -76,11 +78,17 @@ async function measureOnce({ name, file, use }: Subject): Promise<number[]> {
   const script = `
     new Request('https://baton.example/', { headers: {} });
     new Response('');
+    const before = process.cpuUsage();
     const started = performance.now();
     const module = await import(${JSON.stringify(pathToFileURL(file).href)});
     const imported = performance.now();
+    const { user, system } = process.cpuUsage(before);
     await (${use})(module);
-    console.log(JSON.stringify([imported - started, performance.now() - started]));
+    console.log(JSON.stringify([
+      imported - started,
+      performance.now() - started,
+      (user + system) / 1_000,
+    ]));
     process.exit();`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
     env: settings,
