@@ -17,8 +17,11 @@ On Vercel's build machine the functions then become their bundles, and the datab
 Exit code 1: a function is over its budget, a setting is wrong, or the migration failed.
 `;
 
-/** Per function. V8 reads some 25 KB in a millisecond, which gzipped are 8. */
-const budget = { files: 5, gzippedBytes: 220_000 };
+/**
+ * Per function. V8 reads some 25 KB in a millisecond, which gzipped are 8; two thirds of it are the storages, of which
+ * all are read, at the first request, and one is run.
+ */
+const budget = { files: 5, gzippedBytes: 245_000 };
 
 const root = resolve(import.meta.dirname, '..');
 

@@ -220,6 +220,11 @@ class Reader {
   }
 }
 
+function requireRedis({ storage, cache }: Config, mistakes: string[]): void {
+  if (storage !== 'redis' || cache !== null) return;
+  mistakes.push('UPSTASH_REDIS_REST_URL must be set where STORAGE is redis.');
+}
+
 function driverFor(url: string | null): Config['databaseDriver'] {
   const host = url !== null && URL.canParse(url) ? new URL(url).hostname : '';
   return host.endsWith('.neon.tech') ? 'neon-http' : 'pg';
@@ -297,8 +302,6 @@ export function readConfig(env: Environment = process.env): ConfigResult {
     production,
     openMode: !production && apiKeys.length === 0,
   };
-  if (config.storage === 'redis' && config.cache === null) {
-    read.mistakes.push('UPSTASH_REDIS_REST_URL must be set where STORAGE is redis.');
-  }
+  requireRedis(config, read.mistakes);
   return read.mistakes.length === 0 ? { ok: true, config } : { ok: false, mistakes: read.mistakes };
 }

@@ -130,8 +130,7 @@ export function sessionOperations({
         next: told.next ? { lastActivity: dateOf(told.next.lastActivity), id: told.next.id } : null,
       };
     },
-    searchSessions: () =>
-      Promise.reject(unsupported('There is no search while everything is kept in Redis')),
+    searchSessions: () => Promise.reject(unsupported('search')),
   };
 }
 

@@ -3,8 +3,7 @@ import { unsupported } from './unsupported.ts';
 
 /** There are none: each would have to look at every device. */
 export function figureOperations(): Pick<Storage, 'addCounts' | 'readMetrics' | 'readStats'> {
-  const none = () =>
-    Promise.reject(unsupported('There are no figures while everything is kept in Redis'));
+  const none = () => Promise.reject(unsupported('figures'));
   return {
     // a count may be lost, and here nobody could read it
     addCounts: () => Promise.resolve(),

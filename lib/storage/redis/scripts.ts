@@ -77,7 +77,7 @@ function encode(input: object): string {
   if (text.includes('\\ud') && /(?<!\\)(?:\\\\)*\\ud[89a-f]/.test(text)) {
     throw new BatonError(
       'unstorable_text',
-      'A text holds half a surrogate pair, which cannot be stored',
+      'A text holds half a surrogate pair, which cannot be stored; remove it',
     );
   }
   return text;
@@ -89,14 +89,17 @@ function resultOf(answer: Answer): unknown {
     if (isTooLarge(result)) {
       throw new BatonError(
         'state_too_large',
-        'The conversation state would grow past MAX_STATE_BYTES; nothing was written',
+        'The conversation state would grow past MAX_STATE_BYTES; nothing was written. Send less',
       );
     }
     return result;
   }
   // what Redis says of a script may hold what it was given
   if (/user_script|running script|loading script|compiling script/i.test(answer.error)) {
-    throw new BatonError('internal_error', 'Redis refused a script; this is a defect of Baton');
+    throw new BatonError(
+      'internal_error',
+      'Redis refused a script; this is a defect of Baton, please report it',
+    );
   }
   throw new BatonError(
     'storage_unavailable',
