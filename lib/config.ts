@@ -220,6 +220,27 @@ class Reader {
   }
 }
 
+/** Redis takes no more than a mebibyte of a session: a message and its metadata fit into it, half each. */
+function readSizes(
+  read: Reader,
+  storage: Config['storage'],
+): Pick<Config, 'maxStateBytes' | 'maxMessageBytes' | 'maxMetadataBytes'> {
+  const most =
+    storage === 'redis'
+      ? { state: 1_048_576, message: 524_288, metadata: 524_288 }
+      : { state: 16_777_216, message: 4_194_304, metadata: 4_194_304 };
+  return {
+    maxStateBytes: read.integer('MAX_STATE_BYTES', 1_048_576, 1_024, most.state),
+    maxMessageBytes: read.integer('MAX_MESSAGE_BYTES', most.message, 1, most.message),
+    maxMetadataBytes: read.integer(
+      'MAX_METADATA_BYTES',
+      Math.min(1_048_576, most.metadata),
+      2,
+      most.metadata,
+    ),
+  };
+}
+
 function requireRedis({ storage, cache }: Config, mistakes: string[]): void {
   if (storage !== 'redis' || cache !== null) return;
   mistakes.push('UPSTASH_REDIS_REST_URL must be set where STORAGE is redis.');
@@ -252,6 +273,7 @@ export function readConfig(env: Environment = process.env): ConfigResult {
   const databaseUrl = read.url(read.spelling('DATABASE_URL', 'POSTGRES_URL'), postgres);
   const upstash = read.restService('UPSTASH_REDIS_REST');
   const vercelKv = read.restService('KV_REST_API');
+  const storage = read.oneOf('STORAGE', ['postgres', 'redis', 'memory'], 'postgres');
   const production = read.text('VERCEL_ENV') === 'production';
   const apiKeys = read.secrets('API_KEYS');
   const allowedOrigins = read.origins('ALLOWED_ORIGINS');
@@ -262,7 +284,7 @@ export function readConfig(env: Environment = process.env): ConfigResult {
       postgres,
     ),
     databaseDriver: read.oneOf('DATABASE_DRIVER', ['neon-http', 'pg'], driverFor(databaseUrl)),
-    storage: read.oneOf('STORAGE', ['postgres', 'redis', 'memory'], 'postgres'),
+    storage,
     cache: upstash ?? vercelKv,
     cacheTimeoutMs: read.integer('CACHE_TIMEOUT_MS', 150, 1, 10_000),
     cacheTtl: read.integer('CACHE_TTL', 10, 1, 300),
@@ -287,9 +309,7 @@ export function readConfig(env: Environment = process.env): ConfigResult {
     burstWindowMs: read.integer('BURST_WINDOW_MS', 0, 0, 10_000),
     sessionMaxMessages: read.integer('SESSION_MAX_MESSAGES', 20, 1, 100),
     retentionDays: read.integer('RETENTION_DAYS', 30, 0, 36_500),
-    maxStateBytes: read.integer('MAX_STATE_BYTES', 1_048_576, 1_024, 16_777_216),
-    maxMessageBytes: read.integer('MAX_MESSAGE_BYTES', 4_194_304, 1, 4_194_304),
-    maxMetadataBytes: read.integer('MAX_METADATA_BYTES', 1_048_576, 2, 4_194_304),
+    ...readSizes(read, storage),
     maxAttempts: read.integer('MAX_ATTEMPTS', 5, 1, 100),
     maxSessionsPerUser: read.integer('MAX_SESSIONS_PER_USER', 1_000, 0, 100_000),
     maxSessionsPerHour: read.integer('MAX_SESSIONS_PER_HOUR', 1_000, 0, 100_000),

@@ -23,7 +23,8 @@ export const chatDocs = {
       'Chat sessions, the latest activity first; with q, those whose messages have the words',
     more:
       'A device token lists its own device, and of it the user it carries. With format, a download of everything said ' +
-      'in the sessions of user_id or device_id.',
+      'in the sessions of user_id or device_id. Where everything is kept in Redis, words are not found (501), nor ' +
+      'everybody listed.',
     query: listQuery,
     answers: {
       200: {
@@ -32,7 +33,7 @@ export const chatDocs = {
         text: downloads,
       },
     },
-    refusals: ['forbidden'],
+    refusals: ['forbidden', 'not_supported'],
   },
   'POST /api/chat/sessions': {
     id: 'beginSession',

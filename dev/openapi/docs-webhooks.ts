@@ -58,6 +58,7 @@ export const webhookDocs = {
         text: ['text/plain; version=0.0.4; charset=utf-8'],
       },
     },
+    refusals: ['not_supported'],
   },
   'GET /api/chat/stats': {
     id: 'getStats',
@@ -66,6 +67,7 @@ export const webhookDocs = {
     more: 'Since a time or a day; left out: seven days. What was counted (turns, clean_up) is of the whole life of the deployment.',
     query: statsQuery,
     answers: { 200: { says: 'The figures', json: ['Stats'] } },
+    refusals: ['not_supported'],
   },
   'GET /api/health': {
     id: 'getHealth',

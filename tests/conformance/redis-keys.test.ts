@@ -213,6 +213,27 @@ withRedis('redis', () => {
     expect(contentsOf({ messages: next.history })?.at(-1)).toBe('a7');
   });
 
+  it('keeps a mebibyte of a session at most, the newest of it in any case', async () => {
+    const h = await open(100)();
+    const device = newDevice();
+    const long = 'x'.repeat(300_000);
+    for (let i = 0; i < 3; i++)
+      await commit(h.storage, await take(h.storage, device, { content: long }), commitOf(`a${i}`));
+    expect(await h.messages(device)).toHaveLength(6);
+    await commit(h.storage, await take(h.storage, device, { content: long }), commitOf('a3'));
+    expect((await h.messages(device)).map(({ content }) => content.slice(0, 2))).toEqual([
+      'a0',
+      'xx',
+      'a1',
+      'xx',
+      'a2',
+      'xx',
+      'a3',
+    ]);
+    await commit(h.storage, await take(h.storage, device), commitOf('y'.repeat(2_000_000)));
+    expect((await h.messages(device)).map(({ content }) => content.slice(0, 1))).toEqual(['y']);
+  });
+
   it('never lets go of a reply that is not out', async () => {
     const h = await open(2)();
     const device = newDevice();

@@ -355,6 +355,35 @@ describe('the spellings of hosting panels', () => {
   });
 });
 
+describe('everything in Redis', () => {
+  const redis = {
+    STORAGE: 'redis',
+    UPSTASH_REDIS_REST_URL: 'https://redis.example',
+    UPSTASH_REDIS_REST_TOKEN: 'token',
+  };
+
+  it('needs to be told where that is', () => {
+    expect(mistakesOf({ STORAGE: 'redis' })).toEqual([
+      'UPSTASH_REDIS_REST_URL must be set where STORAGE is redis.',
+    ]);
+  });
+
+  it('takes a mebibyte of a session: a message and its metadata are half of it each', () => {
+    expect(configOf(redis)).toMatchObject({
+      maxMessageBytes: 524_288,
+      maxMetadataBytes: 524_288,
+      maxStateBytes: 1_048_576,
+    });
+    const larger = {
+      MAX_MESSAGE_BYTES: '524289',
+      MAX_METADATA_BYTES: '524289',
+      MAX_STATE_BYTES: '1048577',
+    };
+    expect(mistakesOf({ ...redis, ...larger })).toHaveLength(3);
+    expect(mistakesOf(larger)).toEqual([]);
+  });
+});
+
 describe('the cache', () => {
   const pair = (prefix: string, url: string) => ({
     [`${prefix}_URL`]: url,

@@ -165,14 +165,18 @@ local function rows_in(device, session)
   return list
 end
 
+-- Bytes of a session's history; a message that alone is longer was refused before.
+local MOST_OF_SESSION = 1024 * 1024
 -- What is out of a session's last messages goes, but for what is not out yet; its key tells what became of it.
 local function trim(device, session)
-  local range = { at(device, 'said'), '[' .. session .. ':', '(' .. session .. ';' }
-  local over = call('ZLEXCOUNT', unpack(range)) - limits.kept
-  if over <= 0 then return end
-  local found = call('ZRANGEBYLEX', range[1], range[2], range[3], 'LIMIT', 0, over)
-  for _, row in ipairs(rows_of(device, map(found, function(member) return string.match(member, '%d+$') end))) do
+  local found = call('ZRANGEBYLEX', at(device, 'said'), '[' .. session .. ':', '(' .. session .. ';')
+  local list = rows_of(device, map(found, function(member) return string.match(member, '%d+$') end))
+  local over, bytes = #list - limits.kept, 0
+  for _, row in ipairs(list) do bytes = bytes + row.bytes end
+  for i, row in ipairs(list) do
+    if (i > over and bytes <= MOST_OF_SESSION) or i == #list then break end
     if not is_unsettled(row) then
+      bytes = bytes - row.bytes
       take_out(row)
       if row.key and call('EXISTS', row.key) == 1 then
         local told = { device = row.device, id = text(row.id), session = row.session, status = row.status }
