@@ -68,7 +68,11 @@ function refuseLarge(functions: readonly BundledFunction[]): void {
 async function migrateDatabase(): Promise<void> {
   const read = readConfig(process.env);
   if (!read.ok) throw new StartupError(read.mistakes.join('\n'));
-  const { directDatabaseUrl: url } = read.config;
+  const { directDatabaseUrl: url, storage } = read.config;
+  if (storage === 'redis') {
+    console.log('database: none, STORAGE=redis keeps everything in Redis');
+    return;
+  }
   if (url === null) {
     console.log(
       'database: not migrated, DATABASE_URL_UNPOOLED is not set. Before this deployment takes over, run ' +

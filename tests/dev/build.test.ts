@@ -123,6 +123,13 @@ test('a database that is up to date stays as it is', async () => {
   expect(out).toMatch(/^database: the database is up to date/m);
 });
 
+test('where everything is kept in Redis there is nothing to migrate', async () => {
+  const redis = { UPSTASH_REDIS_REST_URL: 'https://redis.example', UPSTASH_REDIS_REST_TOKEN: 'x' };
+  const { code, out } = await build({ ...buildMachine, STORAGE: 'redis', ...redis });
+  expect(code).toBe(0);
+  expect(out).toMatch(/^database: none, STORAGE=redis/m);
+});
+
 test('a migration that fails fails the build', async () => {
   const nobody = createServer();
   const port = await listenLocally(nobody);
