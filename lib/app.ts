@@ -165,9 +165,9 @@ function noticeCache(event: CacheEvent, error: unknown): void {
   if (event === 'back') log('info', 'cache_back');
 }
 
-/** Where there is a cache, it counts what devices send. */
-async function openLimiter({ cache, rateLimit }: Config): Promise<RateLimiter | null> {
-  if (cache === null || rateLimit === 0) return null;
+/** Where there is a cache, it counts what devices send; one that is the storage does so as it takes each message. */
+async function openLimiter({ cache, rateLimit, storage }: Config): Promise<RateLimiter | null> {
+  if (cache === null || rateLimit === 0 || storage === 'redis') return null;
   const { createRedisLimiter } = await import('./storage/redis/rate-limiter.ts');
   return createRedisLimiter(cache, rateLimit, (error) =>
     log('warn', 'rate_limiter_away', describeError(error)),

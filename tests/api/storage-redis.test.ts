@@ -20,7 +20,6 @@ withRedis('a deployment that keeps everything in Redis', () => {
     STORAGE: 'redis',
     UPSTASH_REDIS_REST_URL: entrance.url,
     UPSTASH_REDIS_REST_TOKEN: entrance.token,
-    RATE_LIMIT: '0', // it asks Redis too
     API_KEYS: KEY,
     CRON_SECRET: CRON,
   });
@@ -82,6 +81,11 @@ withRedis('a deployment that keeps everything in Redis', () => {
       const download = await call('GET', `/api/chat/sessions?${by}&format=jsonl`);
       expect(download.text.trim().split('\n').length, by).toBeGreaterThanOrEqual(3);
     }
+  });
+
+  it('counts what a device sends in a minute as it takes it', async () => {
+    const { headers } = await say('how many are left?');
+    expect(headers.get('ratelimit')).toMatch(/^"messages";r=\d+;t=\d+$/);
   });
 
   it('cleans up', async () => {

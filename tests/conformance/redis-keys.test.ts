@@ -39,7 +39,7 @@ withRedis('redis', () => {
   });
   afterAll(() => bridge.close());
 
-  const open = (kept?: number) => openRedisAt(() => entrance, kept);
+  const open = (kept = 100) => openRedisAt(() => entrance, { kept });
   const at = (prefix: string, kept = 100) => openRedis(entrance, { prefix, kept, limits });
   const keysOf = async (prefix: string) =>
     (await bridge.redis.send(['KEYS', `${prefix}*`])) as string[];

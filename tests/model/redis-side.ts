@@ -11,7 +11,7 @@ export async function openMovableRedis(): Promise<Movable> {
   const entrance = await bridge.enter();
   let at = 0;
   const send = standing(openUpstash(entrance), () => at);
-  const harness = redisHarness(send, limits, 1_000);
+  const harness = redisHarness(send, limits);
   return {
     ...harness,
     deviceOf,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { StorageLimits } from '../../lib/storage/limits.ts';
 import { createRedisStorage } from '../../lib/storage/redis/redis-storage.ts';
-import { createRunner, script } from '../../lib/storage/redis/scripts.ts';
+import { createRunner, script, type Settings } from '../../lib/storage/redis/scripts.ts';
 import { openUpstash, type Send } from '../../lib/storage/redis/upstash.ts';
 import { type List, listOf } from '../../lib/storage/redis/views.ts';
 import {
@@ -109,19 +109,24 @@ interface Dump {
   events: List<{ agent: string; reason: string; startedAt: number; endedAt: number }>;
 }
 
+/** As if nothing were ever trimmed. */
+const everything = { kept: 1_000, keptBytes: 2 ** 40 };
+
 /** Redis behind the bridge; each storage has keys of its own. */
 export const openRedisAt =
-  (entrance: () => UpstashEntrance, kept = 1_000): Open =>
+  (entrance: () => UpstashEntrance, kept: Kept = everything): Open =>
   (some) =>
     Promise.resolve(redisHarness(openUpstash(entrance()), { ...limits, ...some }, kept));
+
+type Kept = Pick<Settings, 'kept' | 'keptBytes'>;
 
 /** `turnEndsAt`: when the device's lease ends, or did where nobody has noted it; null: it was released. */
 export function redisHarness(
   send: Send,
   all: StorageLimits,
-  kept: number,
+  kept: Kept = everything,
 ): Harness & { turnEndsAt(device: string): Promise<number | null> } {
-  const settings = { prefix: `${randomUUID()}:`, kept, limits: all };
+  const settings = { prefix: `${randomUUID()}:`, ...kept, limits: all };
   const { run } = createRunner(send, settings);
   const dump = async (device: string) => (await run(DUMP, { device })) as Dump;
   return {

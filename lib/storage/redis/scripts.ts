@@ -23,6 +23,8 @@ export interface Settings {
   prefix: string;
   /** Messages of a chat session that are kept; older ones go as new ones come. */
   kept: number;
+  /** Bytes of its messages that are kept, and the newest message in any case; left out: a mebibyte. */
+  keptBytes?: number;
   limits: StorageLimits;
 }
 
@@ -38,8 +40,11 @@ export interface Runner {
   runAll(of: Script, inputs: readonly object[]): Promise<unknown[]>;
 }
 
-export function createRunner(send: Send, { limits, ...settings }: Settings): Runner {
-  const common = { prefix: settings.prefix, limits: { ...limits, kept: settings.kept } };
+export function createRunner(
+  send: Send,
+  { prefix, kept, keptBytes = 1_048_576, limits }: Settings,
+): Runner {
+  const common = { prefix, limits: { ...limits, kept, keptBytes } };
   const runAll = async (of: Script, inputs: readonly object[], repeatable: boolean) => {
     const texts = inputs.map((input) => encode({ ...common, ...input }));
     const known = texts.map((text): Command => ['EVALSHA', of.sha, 0, text]);

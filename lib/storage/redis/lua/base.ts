@@ -14,7 +14,13 @@ local retention = limits.retentionDays * DAY
 -- as %.14g prints them, numbers of 13 digits are whole
 local function text(number) return string.format('%.0f', number) end
 
-local function at(device, name) return input.prefix .. '{' .. device .. '}:' .. name end
+-- Keys of a device that this script has to do with, and may have made.
+local named = {}
+local function at(device, name)
+  named[device] = named[device] or {}
+  named[device][name] = true
+  return input.prefix .. '{' .. device .. '}:' .. name
+end
 local function global(name, of) return input.prefix .. name .. ':' .. of end
 
 -- Grows also where Redis has lost its last writes in a failover, or everything: the clock has gone on meanwhile.

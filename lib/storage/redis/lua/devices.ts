@@ -73,7 +73,20 @@ local KEYS_OF_DEVICE = {
   'erased', 'said', 'fences', 'sessions', 'session-metadata', 'events', 'names', 'linked',
 }
 
--- Writes what became of a device. Everything of it ends together, and later by every sign of life.
+-- Everything of a device ends together. All of it is put off at once, for some time to come; until then only what this
+-- script had to do with, and may have made: each key is a command.
+local function write_device(device)
+  if retention == 0 then return call('SET', at(device.id, 'device'), cjson.encode(device)) end
+  local all = device.keepUntil > (device.lasts or 0)
+  if all then device.lasts = device.keepUntil + math.min(DAY, retention / 10) end
+  local made = named[device.id] or {}
+  for _, name in ipairs(KEYS_OF_DEVICE) do
+    if name ~= 'device' and (all or made[name]) then lasts(at(device.id, name), device.lasts) end
+  end
+  call('SET', at(device.id, 'device'), cjson.encode(device), 'PXAT', text(device.lasts))
+end
+
+-- Writes what became of a device. It is kept for longer by every sign of life.
 local function save(device, lives_on)
   local holding, session = device.holding, device.session
   if lives_on then
@@ -85,8 +98,7 @@ local function save(device, lives_on)
       session and session.endsAt or 0
     )
   end
-  call('SET', at(device.id, 'device'), cjson.encode(device))
-  for _, name in ipairs(KEYS_OF_DEVICE) do lasts(at(device.id, name), device.keepUntil) end
+  write_device(device)
   schedule('due', device, due_of(device))
   schedule('ends', device, math.min(
     holding and holding.expiresAt or math.huge,

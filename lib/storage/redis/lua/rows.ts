@@ -165,8 +165,6 @@ local function rows_in(device, session)
   return list
 end
 
--- Bytes of a session's history; a message that alone is longer was refused before.
-local MOST_OF_SESSION = 1024 * 1024
 -- What is out of a session's last messages goes, but for what is not out yet; its key tells what became of it.
 local function trim(device, session)
   local found = call('ZRANGEBYLEX', at(device, 'said'), '[' .. session .. ':', '(' .. session .. ';')
@@ -174,7 +172,7 @@ local function trim(device, session)
   local over, bytes = #list - limits.kept, 0
   for _, row in ipairs(list) do bytes = bytes + row.bytes end
   for i, row in ipairs(list) do
-    if (i > over and bytes <= MOST_OF_SESSION) or i == #list then break end
+    if (i > over and bytes <= limits.keptBytes) or i == #list then break end
     if not is_unsettled(row) then
       bytes = bytes - row.bytes
       take_out(row)
