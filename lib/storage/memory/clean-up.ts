@@ -33,27 +33,22 @@ export function upkeepOperations(memory: Memory): Pick<Synchronous, 'cleanUp' | 
 }
 
 function endLapsedLocks(tables: Tables, batch: number, now: number): number {
-  const lapsed = [...tables.devices.values()]
-    .filter(({ holding }) => holding !== null && holding.expiresAt <= now)
-    .slice(0, batch);
+  const lapsed = oldest(tables.devices.values(), ({ holding }) => holding?.expiresAt, now, batch);
   // the version stays: nobody moved this lock, it had ended before
   for (const device of lapsed) endHolding(tables, device, 'expired', now);
   return lapsed.length;
 }
 
 function endLapsedSessions({ devices }: Tables, batch: number, now: number): number {
-  const ended = [...devices.values()]
-    .filter(({ session }) => session !== null && session.endsAt <= now)
-    .slice(0, batch);
+  const ended = oldest(devices.values(), ({ session }) => session?.endsAt, now, batch);
   for (const device of ended) device.session = null;
   return ended.length;
 }
 
 /** What was emptied, and is old enough by now to be forgotten. */
 function forgetKeys(tables: Tables, batch: number, now: number): number {
-  const old = [...tables.keys.values()]
-    .filter(({ status, createdAt }) => status === 'erased' && createdAt <= now - KEPT_KEYS)
-    .slice(0, batch);
+  const erased = [...tables.keys.values()].filter(({ status }) => status === 'erased');
+  const old = oldest(erased, ({ createdAt }) => createdAt, now - KEPT_KEYS, batch);
   for (const row of old) remove(tables, row);
   return old.length;
 }
@@ -65,10 +60,11 @@ function purge(
   now: number,
 ): { purged: number; others: number } {
   const old = now - limits.retentionDays * DAY;
-  const sessions = [...tables.sessions.values()].filter(
-    ({ lastActivity, expiresAt }) => lastActivity <= old && expiresAt <= now,
+  const ended = [...tables.sessions.values()].filter(
+    (session) => session.expiresAt <= now && canShrink(messagesIn(tables, session)),
   );
-  const settled = sessions
+  const over = oldest(ended, ({ lastActivity }) => lastActivity, old, batch);
+  const settled = over
     .flatMap((session) => messagesIn(tables, session))
     .filter((row) => !isWaiting(row) && !isUnsettled(row));
   const isDoomed = ({ key, createdAt }: Row) => key === null || createdAt <= now - KEPT_KEYS;
@@ -76,23 +72,39 @@ function purge(
   for (const row of doomed) remove(tables, row);
   const young = settled.filter((row) => !isDoomed(row) && row.status !== 'erased').slice(0, batch);
   for (const row of young) empty(row);
-  const bare = sessions
-    .filter((session) => messagesIn(tables, session).every(({ status }) => status === 'erased'))
-    .slice(0, batch);
-  for (const { id } of bare) tables.sessions.delete(id);
-  const past = new Set(tables.events.filter(({ endedAt }) => endedAt <= old).slice(0, batch));
+  for (const session of over) {
+    const isBare = messagesIn(tables, session).every(({ status }) => status === 'erased');
+    if (isBare) tables.sessions.delete(session.id);
+  }
+  const past = new Set(oldest(tables.events, ({ endedAt }) => endedAt, old, batch));
   tables.events = tables.events.filter((event) => !past.has(event));
   const looked = cleanIdentities(tables, batch, old, now);
-  return { purged: doomed.length + young.length, others: Math.max(bare.length, past.size, looked) };
+  return { purged: doomed.length + young.length, others: Math.max(over.length, past.size, looked) };
+}
+
+/** Whether something of a session can go: not where only unanswered or unsent messages are left. */
+function canShrink(messages: readonly Row[]): boolean {
+  const left = messages.filter(({ status }) => status !== 'erased');
+  return left.length === 0 || !left.every((row) => isWaiting(row) || isUnsettled(row));
+}
+
+/** Those whose time has come, the first of them first: what was cleaned of one kind decides over the next. */
+function oldest<T>(
+  list: Iterable<T>,
+  at: (one: T) => number | undefined,
+  until: number,
+  batch: number,
+): T[] {
+  return [...list]
+    .filter((one) => (at(one) ?? Infinity) <= until)
+    .toSorted((a, b) => (at(a) ?? 0) - (at(b) ?? 0))
+    .slice(0, batch);
 }
 
 /** Identities of whose device nothing is kept but its fences; each is looked at once in a retention. */
 function cleanIdentities(tables: Tables, batch: number, old: number, now: number): number {
   const { identities, checked } = tables;
-  const looked = [...identities]
-    .filter(([name]) => (checked.get(name) ?? 0) <= old)
-    .toSorted(([a], [b]) => (checked.get(a) ?? 0) - (checked.get(b) ?? 0))
-    .slice(0, batch);
+  const looked = oldest(identities, ([name]) => checked.get(name), old, batch);
   for (const [name, device] of looked) {
     // a link between devices is always needed, and so is who is linked by it
     const isLinked = isLinkName(name) || linkedTo(tables, device) !== device;
