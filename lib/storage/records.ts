@@ -46,7 +46,8 @@ export interface Timed {
 
 /**
  * `shared`: other devices lead to this conversation too, or a code lets one in. What is written through one of them
- * nobody can tell to be about the other, but for the storage itself. What a cache must not keep.
+ * nobody can tell to be about the other, but for the storage itself. What a cache must not keep; a storage that none
+ * stands before need not say it.
  */
 export interface Shareable {
   shared?: boolean;

@@ -14,6 +14,7 @@ export async function openMovableRedis(): Promise<Movable> {
   const harness = redisHarness(send, limits);
   return {
     ...harness,
+    saysShared: false,
     deviceOf,
     async messages(device) {
       const endsAt = await harness.turnEndsAt(device);

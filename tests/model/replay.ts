@@ -39,6 +39,7 @@ export async function replay(
   const start = Date.now();
   await postgres.reset();
   const model = openModel(postgres.deviceOf, start);
+  if (!postgres.saysShared) Object.assign(model.storage, withoutShared({ ...model.storage }));
   Object.assign(model.storage, plant({ ...model.storage }));
   const players = [new Player(postgres, web, start), new Player(model, web, start)] as const;
   for (const player of players) await player.setClock(start);
@@ -55,6 +56,17 @@ export async function replay(
   }
   return played;
 }
+
+const withoutShared = (storage: Storage): Pick<Storage, 'getLock' | 'getState'> => ({
+  async getLock(device) {
+    const { now, lock } = await storage.getLock(device);
+    return { now, lock };
+  },
+  async getState(device) {
+    const { now, state, version, updatedAt } = await storage.getState(device);
+    return { now, state, version, updatedAt };
+  },
+});
 
 /** @returns whether the command did anything */
 async function step(

@@ -33,6 +33,8 @@ export interface Side extends Harness {
 /** A storage to be held against the model, and which devices it makes of identities. */
 export interface Movable extends Side {
   deviceOf: (identity: string) => DeviceId;
+  /** Whether a cache may stand before it, which asks of each read whether it is shared. */
+  saysShared: boolean;
   /** Forgets everything. */
   reset(): Promise<void>;
 }
@@ -61,6 +63,7 @@ export async function openMovablePostgres(): Promise<Movable> {
   const harness = postgresHarness(database, openPg(database.url, limits, 2));
   return {
     ...harness,
+    saysShared: true,
     deviceOf: (identity) => deviceOf(identity, inner, outer),
     async messages(device) {
       const { rows } = await client.query<{ over: boolean }>(

@@ -24,7 +24,10 @@ end
 local function take_code(id)
   local device = open(id)
   if not device or not device.code then return end
-  call('DEL', global('code', device.code))
+  local key = global('code', device.code)
+  local found = call('GET', key)
+  -- one that lapsed may be another's by now
+  if found and cjson.decode(found).device == id then call('DEL', key) end
   device.code = nil
 end
 
