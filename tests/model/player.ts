@@ -244,7 +244,7 @@ export class Player {
    * Of two sessions that are equally old a small batch takes either, and with it whether a name, when its turn comes, is
    * one of somebody of whom nothing is left, or is looked at again in a retention.
    */
-  #receipt<Counts extends object>(counts: Counts): object {
+  #receipt(counts: object): object {
     return this.#cleanedInParts ? { ...counts, identities: null } : counts;
   }
 

@@ -73,8 +73,8 @@ function purge(
   const young = settled.filter((row) => !isDoomed(row) && row.status !== 'erased').slice(0, batch);
   for (const row of young) empty(row);
   for (const session of over) {
-    const isBare = messagesIn(tables, session).every(({ status }) => status === 'erased');
-    if (isBare) tables.sessions.delete(session.id);
+    const left = messagesIn(tables, session).filter(({ status }) => status !== 'erased');
+    if (left.length === 0) tables.sessions.delete(session.id);
   }
   const past = new Set(oldest(tables.events, ({ endedAt }) => endedAt, old, batch));
   tables.events = tables.events.filter((event) => !past.has(event));
