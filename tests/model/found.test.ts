@@ -54,7 +54,15 @@ describe('what was found', () => {
 
   it('a name was looked at before all else of its device was gone, and kept for another retention', () =>
     plays(
-      { do: 'accept', said: [{ who: { device: 0 }, id: 39 }], ...terms },
+      {
+        do: 'accept',
+        said: [
+          { who: { device: 1 }, id: 39 },
+          { who: { device: 0 }, id: 28, sent: -1000 },
+        ],
+        ...terms,
+        leaseMs: 1,
+      },
       {
         do: 'accept',
         said: [
