@@ -15,7 +15,6 @@ DECLARE
   v_over uuid[] := '{}';
   v_ids bigint[];
   v_events int := 0;
-  v_identities int := 0;
   v_count int;
 BEGIN
   now := baton_now_v1();
@@ -75,8 +74,9 @@ BEGIN
       SELECT e.id FROM lock_events e WHERE e.ended_at <= v_old ORDER BY e.ended_at LIMIT p_batch FOR UPDATE SKIP LOCKED) q;
     DELETE FROM lock_events e WHERE e.id = ANY (v_ids);
     GET DIAGNOSTICS v_events = ROW_COUNT;
-    v_identities := baton_clean_identities_v1(p_batch, v_old, now);
   END IF;
-  more := greatest(expired_locks, expired_sessions, purged_messages, cardinality(v_over), v_events, v_identities) >= p_batch;
+  more := greatest(expired_locks, expired_sessions, purged_messages, cardinality(v_over), v_events) >= p_batch;
+  -- last of all: whose name is looked at while something of theirs is still to be purged keeps it for another retention
+  IF p_retention_days > 0 AND NOT more THEN more := baton_clean_identities_v1(p_batch, v_old, now) >= p_batch; END IF;
   RETURN NEXT;
 END $$;

@@ -52,6 +52,35 @@ describe('what was found', () => {
       { do: 'clean up', batch: 1 },
     ));
 
+  it('a name was looked at before all else of its device was gone, and kept for another retention', () =>
+    plays(
+      {
+        do: 'accept',
+        said: [
+          { who: { device: 1 }, id: 39 },
+          { who: { device: 0 }, id: 28, sent: -1000 },
+        ],
+        ...terms,
+        leaseMs: 1,
+      },
+      {
+        do: 'accept',
+        said: [
+          {
+            who: { phone: '2', userId: 'C' },
+            id: 26,
+            turn: false,
+            becomes: { phone: '1', userId: null },
+          },
+        ],
+        ...terms,
+      },
+      { do: 'wait until', nth: 3, off: -1 },
+      { do: 'wait until', nth: 3, off: 1 },
+      { do: 'clean up', batch: 1 },
+      { do: 'accept', said: [{ who: { phone: '1', userId: null }, id: 36 }], ...terms },
+    ));
+
   it('when a fall is noted is not what is compared: a reply behind one that rests was looked at by the model alone', () =>
     plays(
       { do: 'accept', said: [{ who: { device: 0 }, id: 0 }], ...terms },

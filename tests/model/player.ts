@@ -68,7 +68,6 @@ export class Player {
   readonly #locks = new Map<DeviceId, Version[]>();
   readonly #states = new Map<DeviceId, Version[]>();
   #recoveries = 0;
-  #cleanedInParts = false;
 
   constructor(side: Side, web: readonly DeviceId[], start: number) {
     this.side = side;
@@ -183,7 +182,7 @@ export class Player {
           ? this.#link(device, this.#device(command.to), command.code)
           : command.do === 'unlink'
             ? storage.unlink(device)
-            : this.#eraseDevice(device);
+            : storage.eraseDevice(device);
       }
       case 'erase user':
         for (const device of this.devices) touched.add(device);
@@ -232,20 +231,7 @@ export class Player {
         sums[name] = (sums[name] ?? 0) + count;
       more = run.more;
     }
-    return this.#receipt(sums);
-  }
-
-  async #eraseDevice(device: DeviceId): Promise<object> {
-    const { receipt } = await this.side.storage.eraseDevice(device);
-    return this.#receipt(receipt);
-  }
-
-  /**
-   * Of two sessions that are equally old a small batch takes either, and with it whether a name, when its turn comes, is
-   * one of somebody of whom nothing is left, or is looked at again in a retention.
-   */
-  #receipt(counts: object): object {
-    return this.#cleanedInParts ? { ...counts, identities: null } : counts;
+    return sums;
   }
 
   async #createSession(
@@ -337,7 +323,6 @@ export class Player {
   /** Until nothing is left: what is in which batch is the storage's own affair too. */
   async #cleanUp(batch: number): Promise<object> {
     const sums = { expiredLocks: 0, expiredSessions: 0, purgedMessages: 0 };
-    this.#cleanedInParts ||= batch < 1_000;
     for (let more = true; more;) {
       const run = await this.side.storage.cleanUp(batch);
       sums.expiredLocks += run.expiredLocks;

@@ -20,12 +20,15 @@ export function upkeepOperations(memory: Memory): Pick<Synchronous, 'cleanUp' | 
         limits.retentionDays > 0 ? purge(memory, batch, now) : { purged: 0, others: 0 };
       const purgedMessages = forgotten + purged;
       const most = Math.max(expiredLocks, expiredSessions, purgedMessages, others);
+      // last of all: of whom nothing is left is known once everything else is gone
+      const names =
+        limits.retentionDays > 0 && most < batch ? cleanIdentities(memory, batch, now) : 0;
       return {
         now: new Date(now),
         expiredLocks,
         expiredSessions,
         purgedMessages,
-        more: most >= batch,
+        more: Math.max(most, names) >= batch,
       };
     },
     ping: () => ({ now: new Date(clock()) }),
@@ -78,8 +81,7 @@ function purge(
   }
   const past = new Set(oldest(tables.events, ({ endedAt }) => endedAt, old, batch));
   tables.events = tables.events.filter((event) => !past.has(event));
-  const looked = cleanIdentities(tables, batch, old, now);
-  return { purged: doomed.length + young.length, others: Math.max(over.length, past.size, looked) };
+  return { purged: doomed.length + young.length, others: Math.max(over.length, past.size) };
 }
 
 /** Whether something of a session can go: not where only unanswered or unsent messages are left. */
@@ -102,8 +104,9 @@ function oldest<T>(
 }
 
 /** Identities of whose device nothing is kept but its fences; each is looked at once in a retention. */
-function cleanIdentities(tables: Tables, batch: number, old: number, now: number): number {
+function cleanIdentities({ tables, limits }: Memory, batch: number, now: number): number {
   const { identities, checked } = tables;
+  const old = now - limits.retentionDays * DAY;
   const looked = oldest(identities, ([name]) => checked.get(name), old, batch);
   for (const [name, device] of looked) {
     // a link between devices is always needed, and so is who is linked by it
