@@ -61,8 +61,12 @@ local function is_bare(device)
     and call('EXISTS', at(device.id, 'state'), at(device.id, 'rows'), at(device.id, 'sessions'), at(device.id, 'events')) == 0
 end
 
--- Identities of whose device nothing is kept but its fences. Who is linked is always needed.
+-- Identities of whose device nothing is kept but its fences. Who is linked is always needed. Last of all: while something
+-- of theirs is still to be purged nobody knows whether anything is left.
 local function clean_names(device)
+  for kind, done in pairs(count) do
+    if kind ~= 'names' and done >= batch then return end
+  end
   local key = at(device.id, 'names')
   for _, name in ipairs(call('ZRANGEBYSCORE', key, '-inf', text(old))) do
     if may('names') then
