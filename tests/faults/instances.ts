@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { globSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import type { Told } from './instance.ts';
+import type { Reach } from './storage.ts';
 
 /** A running instance of the deployment, and what can happen to it. */
 export interface Instance {
@@ -27,7 +28,7 @@ export const SECRET = 'app-secret-of-the-fault-tests';
 export const CRON_SECRET = 'cron-secret-of-the-fault-tests-000';
 
 export interface InstanceOptions {
-  databaseUrl: string;
+  database: Reach;
   /** Where its replies go; none: they are stored and not sent. */
   phonesUrl?: string;
   /** Settings of the deployment beside those. */
@@ -55,10 +56,10 @@ export async function startInstance(file: string, options: InstanceOptions): Pro
   return Object.assign(instance, await Promise.race([instance.serving, ended]));
 }
 
-function environment({ databaseUrl, phonesUrl, env, obeys = [], clock = 0 }: InstanceOptions) {
+function environment({ database, phonesUrl, env, obeys = [], clock = 0 }: InstanceOptions) {
   return {
     PATH: process.env['PATH'],
-    DATABASE_URL: databaseUrl,
+    ...database.env,
     CRON_SECRET,
     WHATSAPP_APP_SECRET: SECRET,
     TURN_LEASE: '1',

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Database } from './world.ts';
+import type { Books, StoredMessage } from './storage.ts';
 
 /** What a database says of what was asked and answered. */
 export interface Ledger {
@@ -13,79 +13,62 @@ export interface Ledger {
   miscounted: number;
 }
 
+const isAsked = ({ role }: StoredMessage) => role === 'user';
+const isAnswered = ({ status }: StoredMessage) => status === 'answered';
+
 /** Reads the books; every turn of the tests' agent writes one reply and counts its messages. */
-export async function audit({ sql }: Database): Promise<Ledger> {
-  const [row] = await sql<Omit<Ledger, 'statuses'>>(`
-    WITH asked AS (
-      SELECT m.*, (SELECT count(*) FROM chat_messages r WHERE r.device_id = m.device_id AND r.answers @> ARRAY[m.id]) AS replies
-      FROM chat_messages m WHERE m.role = 'user')
-    SELECT
-      (SELECT count(*) FROM asked WHERE (status = 'answered') <> (replies > 0))::int AS astray,
-      (SELECT count(*) FROM asked WHERE replies > 1)::int AS twice,
-      (SELECT count(*) FROM conversation_states s WHERE
-        last_seq <> (SELECT count(*) FROM chat_messages m WHERE m.device_id = s.device_id AND m.seq IS NOT NULL)
-        OR coalesce((state #>> '{clerk,counter}')::int, 0) <> (SELECT count(*) FROM asked a
-          WHERE a.device_id = s.device_id AND a.status = 'answered' AND a.lane = 'builtin'))::int AS miscounted`);
-  const rows = await sql<{ status: string; n: number }>(
-    `SELECT status, count(*)::int AS n FROM chat_messages WHERE role = 'user' GROUP BY status`,
-  );
-  if (row === undefined) throw new Error('no row');
-  return { statuses: Object.fromEntries(rows.map(({ status, n }) => [status, n])), ...row };
+export async function audit(books: Books): Promise<Ledger> {
+  const [messages, devices] = await Promise.all([books.messages(), books.devices()]);
+  const replies = new Map<string, number>();
+  for (const id of messages.flatMap(({ answers }) => answers))
+    replies.set(id, (replies.get(id) ?? 0) + 1);
+  const repliesTo = ({ id }: StoredMessage) => replies.get(id) ?? 0;
+  const asked = messages.filter(isAsked);
+  const byStatus = Map.groupBy(asked, ({ status }) => status);
+  const byDevice = Map.groupBy(messages, ({ device }) => device);
+  return {
+    statuses: Object.fromEntries([...byStatus].map(([status, those]) => [status, those.length])),
+    astray: asked.filter((one) => isAnswered(one) !== repliesTo(one) > 0).length,
+    twice: asked.filter((one) => repliesTo(one) > 1).length,
+    miscounted: devices.filter(({ device, lastSeq, state }) => {
+      const own = byDevice.get(device) ?? [];
+      const places = own.filter(({ seq }) => seq !== null).length;
+      const answered = own.filter(
+        (one) => isAsked(one) && isAnswered(one) && one.lane === 'builtin',
+      ).length;
+      return lastSeq !== places || countedIn(state) !== answered;
+    }).length,
+  };
 }
 
+/** What the tests' agent has counted. @param state of a device */
+export const countedIn = (state: unknown): number =>
+  (state as { clerk?: { counter?: number } } | null)?.clerk?.counter ?? 0;
+
 /** Of these messages, how many are not there or not answered. */
-export async function unanswered({ sql }: Database, ids: readonly string[]): Promise<number> {
-  const [row] = await sql<{ n: number }>(
-    `SELECT count(*)::int AS n FROM unnest($1::text[]) AS wanted WHERE NOT EXISTS (
-       SELECT FROM chat_messages m WHERE m.external_id = wanted AND m.role = 'user' AND m.status = 'answered')`,
-    [ids],
-  );
-  return row?.n ?? ids.length;
+export async function unanswered(books: Books, ids: readonly string[]): Promise<number> {
+  const messages = await books.messages({ messageIds: ids, statuses: ['answered'] });
+  const answered = new Set(messages.filter(isAsked).map(({ messageId }) => messageId));
+  return ids.filter((id) => !answered.has(id)).length;
 }
 
 /** The devices of these messages. */
-export async function devicesOf({ sql }: Database, ids: readonly string[]): Promise<string[]> {
-  const rows = await sql<{ device: string }>(
-    `SELECT DISTINCT device_id AS device FROM chat_messages WHERE external_id = ANY ($1) AND role = 'user'`,
-    [ids],
-  );
-  return rows.map(({ device }) => device);
+export async function devicesOf(books: Books, ids: readonly string[]): Promise<string[]> {
+  const messages = await books.messages({ messageIds: ids });
+  return [...new Set(messages.filter(isAsked).map(({ device }) => device))];
 }
 
+/** Not out yet, as far as anybody knows. */
+const ON_THEIR_WAY = ['pending', 'sending', 'unknown'];
+
 /** Whether replies of these devices have yet to arrive. */
-export async function isSending({ sql }: Database, devices: readonly string[]): Promise<boolean> {
-  const rows = await sql(
-    `SELECT FROM chat_messages WHERE device_id = ANY ($1) AND status IN ('pending', 'sending', 'unknown')`,
-    [devices],
-  );
-  return rows.length > 0;
+export async function isSending(books: Books, devices: readonly string[]): Promise<boolean> {
+  return (await books.messages({ devices, statuses: ON_THEIR_WAY })).length > 0;
 }
 
 /** Of these devices, how many have a turn that was given and not ended, its time over or not. */
-export async function countHeld({ sql }: Database, devices: readonly string[]): Promise<number> {
-  const [row] = await sql<{ n: number }>(
-    `SELECT count(*)::int AS n FROM conversation_states WHERE device_id = ANY ($1) AND turn_expires_at IS NOT NULL`,
-    [devices],
-  );
-  return row?.n ?? 0;
-}
-
-/** Ends the leases of these devices now, as if their time had passed. */
-export async function lapse({ sql }: Database, devices: readonly string[]): Promise<void> {
-  await sql(
-    `UPDATE conversation_states SET turn_expires_at = baton_now_v1()
-     WHERE turn_expires_at > baton_now_v1() AND device_id = ANY ($1)`,
-    [devices],
-  );
-}
-
-/** Replies of these devices that wait for another try wait no longer. */
-export async function comeDue({ sql }: Database, devices: readonly string[]): Promise<void> {
-  await sql(
-    `UPDATE chat_messages SET claim_expires_at = baton_now_v1()
-     WHERE status IN ('pending', 'unknown') AND device_id = ANY ($1)`,
-    [devices],
-  );
+export async function countHeld(books: Books, devices: readonly string[]): Promise<number> {
+  return (await books.devices({ devices })).filter(({ isHeld }) => isHeld).length;
 }
 
 /** Asks again until it is so; false once it has taken too long. */
@@ -102,11 +85,7 @@ export async function comesTrue(
 }
 
 /** Nothing waits, nothing is on its way. Looks only: nobody is called. */
-export function isQuiet({ sql }: Database, seconds = 10): Promise<boolean> {
-  return comesTrue(async () => {
-    const [row] = await sql<{ busy: boolean }>(
-      `SELECT EXISTS (SELECT FROM chat_messages WHERE status IN ('waiting', 'pending', 'sending', 'unknown')) AS busy`,
-    );
-    return row?.busy === false;
-  }, seconds);
+export function isQuiet(books: Books, seconds = 10): Promise<boolean> {
+  const statuses = ['waiting', ...ON_THEIR_WAY];
+  return comesTrue(async () => (await books.messages({ statuses })).length === 0, seconds);
 }

@@ -1,15 +1,17 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { findFaketime } from './instances.ts';
-import { scenarios } from './scenarios.ts';
+import { leftOut, scenarios, scenariosOver } from './scenarios.ts';
+import { type StorageName, storageNames } from './storage.ts';
 import { columns, heading, isKept, NOT_MOVED, row } from './table.ts';
 import { type Figure, play, type Scenario, type Server, startServer } from './world.ts';
 
 const usage = `Usage: npm run test:faults [-- OPTIONS]
 
-Plays faults against real instances of the deployment over a real PostgreSQL, counts what went wrong and prints a
-line per promise. Ends with 0 where every promise was kept.
+Plays faults against real instances of the deployment over a real PostgreSQL or Redis, counts what went wrong and
+prints a line per promise. Ends with 0 where every promise was kept.
 
+  --storage S   postgres (where it is left out) or redis, for which redis-server must be installed
   --only NAME   one scenario; may be given more than once
   --full        the large numbers, some twenty minutes; left out: the small ones of CI, some three minutes
   --seed N      repeats the faults of another run, as far as time allows
@@ -17,6 +19,11 @@ line per promise. Ends with 0 where every promise was kept.
 
 Scenarios:
 ${scenarios.map(({ name, about }) => `  ${name.padEnd(13)} ${about}`).join('\n')}
+
+Over Redis:
+${leftOut('redis')
+  .map((line) => `  ${line}`)
+  .join('\n')}
 `;
 
 /** What is worked on, on a terminal only; the next line of the table writes over it. */
@@ -48,44 +55,56 @@ async function playOne(
   return figures.every(isKept);
 }
 
-async function main(): Promise<void> {
+/** What of the options a run needs. @throws Error with a sentence about the one that is wrong */
+function readOptions() {
   const { values } = parseArgs({
     options: {
+      storage: { type: 'string', default: 'postgres' },
       only: { type: 'string', multiple: true },
       full: { type: 'boolean', default: false },
       seed: { type: 'string' },
-      help: { type: 'boolean', short: 'h' },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
-  if (values.help === true) return void process.stdout.write(usage);
-  const wanted = scenarios.filter(({ name }) => values.only?.includes(name) ?? true);
-  const unknown =
-    values.only?.filter((name) => !scenarios.some((known) => known.name === name)) ?? [];
+  const { storage, only, full, help } = values;
+  if (!isStorage(storage))
+    throw new Error(`--storage takes ${Object.keys(storageNames).join(' or ')}`);
+  const unknown = only?.filter((name) => !scenarios.some((known) => known.name === name)) ?? [];
   if (unknown.length > 0)
     throw new Error(`there is no scenario ${unknown.join(', ')}; --help lists them`);
+  const wanted = scenariosOver(storage).filter(({ name }) => only?.includes(name) ?? true);
+  if (wanted.length === 0) throw new Error(leftOut(storage).join('\n'));
   const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : Number(values.seed);
   if (!Number.isSafeInteger(seed)) throw new Error('--seed takes a whole number');
+  return { storage, wanted, full, seed, help };
+}
 
+const isStorage = (name: string): name is StorageName => name in storageNames;
+
+async function main(): Promise<void> {
+  const { storage, wanted, full, seed, help } = readOptions();
+  if (help) return void process.stdout.write(usage);
   const started = performance.now();
-  const server = await startServer();
+  const server = await startServer(storage);
   let broken = 0;
   try {
-    console.log(
-      `${cpus().length} cores, node ${process.version}, ${values.full ? 'full' : 'small'} size`,
-    );
+    const machine = `${cpus().length} cores, node ${process.version}`;
+    console.log(`${machine}, over ${storageNames[storage]}, ${full ? 'full' : 'small'} size`);
     if (findFaketime() === null) console.log(NOT_MOVED);
+    for (const line of leftOut(storage)) console.log(line);
     console.log(heading);
     for (const scenario of wanted) {
-      if (!(await playOne(scenario, server, seed, values.full))) broken++;
+      if (!(await playOne(scenario, server, seed, full))) broken++;
     }
   } finally {
     await server.close();
   }
   const seconds = ((performance.now() - started) / 1_000).toFixed(0);
+  const again = `npm run test:faults -- --storage ${storage} --seed ${seed}`;
   console.log(
     broken === 0
       ? `every promise was kept; ${seconds} s`
-      : `${broken} of ${wanted.length} scenarios broke a promise; again: npm run test:faults -- --seed ${seed}`,
+      : `${broken} of ${wanted.length} scenarios broke a promise; again: ${again}`,
   );
   process.exit(broken === 0 ? 0 : 1);
 }

@@ -1,7 +1,19 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { bodyOf } from '../support/whatsapp.ts';
 import { call, clean, type Heard, isSuccess, post, say } from './client.ts';
-import type { Database } from './world.ts';
+import type { Books } from './storage.ts';
+import {
+  belongings,
+  eventsBeside,
+  oneOfEach,
+  repliesBesideOne,
+  rowsBeside,
+  sessionsThat,
+  stateIsNot,
+  sumOf,
+  type Surplus,
+} from './surplus.ts';
 
 export const newDevice = (): string => randomUUID();
 
@@ -11,11 +23,11 @@ export interface Route {
   /** Statements that one undisturbed call takes. */
   statements: number;
   /** Makes ready what the call is about; `url` is an instance that nothing disturbs. */
-  prepare?(url: string, device: string, database: Database): Promise<string>;
+  prepare?(url: string, device: string, books: Books): Promise<string>;
   /** @param prepared what `prepare` gave */
   call(url: string, device: string, prepared: string): Promise<Heard>;
-  /** SQL over $1, the device, and $2, what was prepared: how often the call was done more than once. */
-  surplus?: string;
+  /** How often the call was done more than once; fewer than 0: not at all. */
+  surplus?: Surplus;
   /** A repetition by the caller is another wish. */
   once?: true;
   /** Statuses beside 2xx that say an earlier try of the same call did it; left out: 409 and 412. */
@@ -55,13 +67,9 @@ const beginSession = async (url: string, device: string): Promise<string> => {
 };
 
 /** A message that was set aside, as its last failed turn leaves it. */
-const setAside: NonNullable<Route['prepare']> = async (url, device, { sql }) => {
+const setAside: NonNullable<Route['prepare']> = async (url, device, books) => {
   const session = await beginSession(url, device);
-  await sql(
-    `INSERT INTO chat_messages (device_id, session_id, role, content, channel, account, lane, status, attempts, error, sent_at, created_at)
-     SELECT $1::uuid, $2::uuid, 'user', 'hello', 'web', $1::uuid::text, 'builtin', 'failed', 5, 'Error', t, t FROM baton_now_v1() t`,
-    [device, session],
-  );
+  await books.setAside(device, session);
   return session;
 };
 
@@ -78,16 +86,6 @@ const codeOfAnother = async (url: string): Promise<string> =>
   String((await call(url, 'POST', LINK, { device: newDevice() })).json['code']);
 const joinBy: Route['call'] = (url, device, code) =>
   call(url, 'POST', LINK, { device, body: { code } });
-
-const rowsOf = (role: string) =>
-  `(SELECT count(*) FROM chat_messages WHERE device_id = $1 AND role = '${role}')`;
-/** Messages and replies beside the first, and what the agent counted beside it. */
-const oneOfEach = `${rowsOf('user')} - 1 + abs(${rowsOf('assistant')} - 1)
-  + coalesce((SELECT (state #>> '{clerk,counter}')::int - 1 FROM conversation_states WHERE device_id = $1), 0)`;
-const stateIs = (json: string) =>
-  `(SELECT count(*) FROM conversation_states WHERE device_id = $1 AND state IS DISTINCT FROM ${json})`;
-const eventsBeside = (expected: number) =>
-  `abs((SELECT count(*) FROM lock_events WHERE device_id = $1) - ${expected})`;
 
 const setLock = onDevice('PUT', '/api/lock', { agent: 'a' });
 const setState = onDevice('PUT', '/api/state', { state: { a: 1 } });
@@ -119,33 +117,33 @@ export const writing: readonly Route[] = [
     call: onDevice('DELETE', '/api/lock'),
     surplus: eventsBeside(1),
   },
-  { name: 'PUT /api/state', statements: 1, call: setState, surplus: stateIs(`'{"a": 1}'`) },
+  { name: 'PUT /api/state', statements: 1, call: setState, surplus: stateIsNot({ a: 1 }) },
   {
     name: 'PATCH /api/state',
     statements: 1,
     prepare: ready(setState),
     call: onDevice('PATCH', '/api/state', { b: 2 }, merge),
-    surplus: stateIs(`'{"a": 1, "b": 2}'`),
+    surplus: stateIsNot({ a: 1, b: 2 }),
   },
   {
     name: 'DELETE /api/state',
     statements: 1,
     prepare: ready(setState),
     call: onDevice('DELETE', '/api/state'),
-    surplus: stateIs('NULL'),
+    surplus: stateIsNot(null),
   },
   {
     name: 'POST /api/turn',
     statements: 1,
     call: onDevice('POST', '/api/turn', { message_id: 'm', content: 'hello' }),
-    surplus: `${rowsOf('user')} - 1`,
+    surplus: rowsBeside(1, 'user'),
   },
   {
     name: 'PUT /api/turn',
     statements: 1,
     prepare: takeTurn,
     call: turn('PUT', { replies: [{ content: 'hi' }], state_patch: { a: 1 }, agent: 'a' }),
-    surplus: `${rowsOf('assistant')} - 1 + ${eventsBeside(0)} + ${stateIs(`'{"a": 1}'`)}`,
+    surplus: sumOf(rowsBeside(1, 'assistant'), eventsBeside(0), stateIsNot({ a: 1 })),
   },
   { name: 'PATCH /api/turn', statements: 1, prepare: takeTurn, call: turn('PATCH') },
   {
@@ -153,7 +151,11 @@ export const writing: readonly Route[] = [
     statements: 1,
     prepare: takeTurn,
     call: turn('DELETE'),
-    surplus: `(SELECT coalesce(sum(attempts), 0) FROM chat_messages WHERE device_id = $1)`,
+    surplus: async (books, device) =>
+      (await books.messages({ devices: [device] })).reduce(
+        (sum, { attempts }) => sum + attempts,
+        0,
+      ),
   },
   {
     name: 'POST /api/turn?failed=true',
@@ -176,15 +178,19 @@ export const writing: readonly Route[] = [
       const from = `1${String(parseInt(device.slice(0, 8), 16)).padStart(10, '0')}`;
       return post(url, bodyOf([{ id: `wamid.${device}`, from, body: 'hello' }]));
     },
-    surplus: `(SELECT count(*) - 1 FROM chat_messages WHERE external_id = 'wamid.' || $1::text)
-      + (SELECT abs(count(r) - 1) FROM chat_messages m LEFT JOIN chat_messages r ON r.device_id = m.device_id
-         AND r.role = 'assistant' WHERE m.external_id = 'wamid.' || $1::text)`,
+    surplus: async (books, device) => {
+      const asked = await books.messages({ messageIds: [`wamid.${device}`] });
+      const answered = await Promise.all(
+        asked.map((message) => repliesBesideOne(books, message.device, '')),
+      );
+      return Math.abs(asked.length - 1) + answered.reduce((sum, n) => sum + n, 0);
+    },
   },
   {
     name: 'POST /api/chat/sessions',
     statements: 1,
     call: onDevice('POST', '/api/chat/sessions'),
-    surplus: `(SELECT count(*) - 1 FROM chat_sessions WHERE device_id = $1)`,
+    surplus: belongings(({ sessions }) => sessions.length - 1),
     once: true,
   },
   {
@@ -203,55 +209,58 @@ export const writing: readonly Route[] = [
     statements: 1,
     prepare: beginSession,
     call: onSession('PATCH', { metadata: { a: 1 } }),
-    surplus: `(SELECT count(*) FROM chat_sessions WHERE session_id = $2::uuid AND metadata <> '{"a": 1}')`,
+    surplus: sessionsThat(({ metadata }) => !isDeepStrictEqual(metadata, { a: 1 })),
   },
   {
     name: 'PATCH /api/chat/sessions/{id}, complete',
     statements: 1,
     prepare: beginSession,
     call: onSession('PATCH', { complete: true }),
-    surplus: `(SELECT count(*) FROM chat_sessions WHERE session_id = $2::uuid AND NOT complete)`,
+    surplus: sessionsThat(({ complete }) => !complete),
   },
   {
     name: 'DELETE /api/chat/sessions/{id}',
     statements: 1,
     prepare: beginSession,
     call: onSession('DELETE'),
-    surplus: `(SELECT count(*) FROM chat_sessions WHERE session_id = $2::uuid)`,
+    surplus: sessionsThat(() => true),
     alreadyDone: [404],
   },
   {
     name: 'POST /api/device',
     statements: 1,
     call: onDevice('POST', '/api/device'),
-    surplus: `(SELECT count(*) - 1 FROM conversation_states WHERE device_id = $1)`,
+    surplus: async (books, device) => (await books.devices({ devices: [device] })).length - 1,
   },
   {
     name: 'DELETE /api/device',
     statements: 1,
     prepare: async (url, device) => String((await say(url, device, 'm', 'hello')).status),
     call: onDevice('DELETE', '/api/device'),
-    surplus: `${stateIs('NULL')} + (SELECT count(*) FROM chat_messages WHERE device_id = $1 AND content <> '')`,
+    surplus: sumOf(stateIsNot(null), async (books, device) => {
+      const messages = await books.messages({ devices: [device] });
+      return messages.filter(({ content }) => content !== '').length;
+    }),
   },
   {
     name: 'DELETE /api/chat/users/{user_id}',
     statements: 1,
     prepare: beginSession,
     call: (url, device) => call(url, 'DELETE', `/api/chat/users/${device}`),
-    surplus: `(SELECT count(*) FROM chat_sessions WHERE session_id = $2::uuid)`,
+    surplus: sessionsThat(() => true),
   },
   {
     name: 'POST /api/device/link',
     statements: 1,
     call: onDevice('POST', LINK),
-    surplus: `(SELECT count(*) - 1 FROM link_codes WHERE device_id = $1)`,
+    surplus: belongings(({ linkCodes }) => linkCodes - 1),
   },
   {
     name: 'POST /api/device/link, with a code',
     statements: 1,
     prepare: codeOfAnother,
     call: joinBy,
-    surplus: '(baton_linked_v1($1) = $1)::int',
+    surplus: belongings(({ isLinked }) => Number(!isLinked)),
   },
   {
     name: 'DELETE /api/device/link',
@@ -259,7 +268,7 @@ export const writing: readonly Route[] = [
     prepare: async (url, device) =>
       String((await joinBy(url, device, await codeOfAnother(url))).status),
     call: onDevice('DELETE', LINK),
-    surplus: '(baton_linked_v1($1) <> $1)::int',
+    surplus: belongings(({ isLinked }) => Number(isLinked)),
   },
   { name: 'GET /api/cron/cleanup', statements: 1, call: clean },
 ];
@@ -286,15 +295,3 @@ export const reading: readonly Route[] = [
   { name: 'GET /api/metrics', statements: 1, call: onDevice('GET', '/api/metrics') },
   { name: 'GET /api/health', statements: 1, call: onDevice('GET', '/api/health') },
 ];
-
-export async function surplusOf(
-  { sql }: Database,
-  { surplus }: Route,
-  device: string,
-  prepared: string,
-): Promise<number> {
-  if (surplus === undefined) return 0;
-  const text = `SELECT (${surplus})::int AS n, $1::uuid IS NULL OR $2::text IS NULL AS unused`;
-  const [row] = await sql<{ n: number }>(text, [device, prepared]);
-  return Math.abs(row?.n ?? 1);
-}

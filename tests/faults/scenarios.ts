@@ -11,6 +11,7 @@ import { order } from './scenarios/order.ts';
 import { outages } from './scenarios/outages.ts';
 import { restarts } from './scenarios/restarts.ts';
 import { takeover } from './scenarios/takeover.ts';
+import type { StorageName } from './storage.ts';
 import type { Scenario } from './world.ts';
 
 /** In the order in which they are played. */
@@ -29,3 +30,13 @@ export const scenarios: readonly Scenario[] = [
   hanging,
   restarts,
 ];
+
+/** Those that are played over a storage. */
+export const scenariosOver = (storage: StorageName): readonly Scenario[] =>
+  scenarios.filter(({ only }) => (only?.over ?? storage) === storage);
+
+/** A line for each that is not, with the reason. */
+export const leftOut = (storage: StorageName): readonly string[] =>
+  scenarios.flatMap(({ name, only }) =>
+    only === undefined || only.over === storage ? [] : [`${name} is not played: ${only.because}`],
+  );

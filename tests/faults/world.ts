@@ -1,14 +1,16 @@
-import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
-import { startPostgres } from '../../dev/postgres.ts';
-import { migrate } from '../../drizzle/migrate.ts';
-import { databaseUrl, runOn } from '../support/postgres.ts';
 import { bundleInstance } from './bundle.ts';
 import { type Instance, type InstanceOptions, startInstance } from './instances.ts';
+import {
+  type PostgresBackend,
+  type PostgresDatabase,
+  startPostgresBackend,
+} from './postgres/backend.ts';
 import { type Random, seeded } from './random.ts';
+import { type RedisBackend, startRedisBackend } from './redis/backend.ts';
+import type { Database, Killable, StorageName } from './storage.ts';
 
 /** One line of the table: what was counted, of how many, and how much of it there may be. */
 export interface Figure {
@@ -26,14 +28,9 @@ export interface Scenario {
   name: string;
   /** One sentence for --help. */
   about: string;
+  /** The storages it is played over; left out: all. */
+  only?: { over: StorageName; because: string };
   run(world: World): Promise<Figure[]>;
-}
-
-/** A database that nobody else uses. */
-export interface Database {
-  url: string;
-  /** Runs a statement, past every instance and wire. */
-  sql<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
 }
 
 /** What a scenario plays in. All it opens is closed behind it. */
@@ -45,44 +42,34 @@ export interface World {
   /** Shows on a terminal how far it is. */
   progress(done: number, of: number): void;
   database(): Promise<Database>;
+  /** What a scenario needs that is played over PostgreSQL only. */
+  postgres(): Promise<PostgresDatabase>;
+  killable(): Promise<Killable>;
   instance(options: InstanceOptions): Promise<Instance>;
   /** Closes it when the scenario is over, in reverse order. */
   own<T extends { close(): Promise<unknown> }>(thing: T | Promise<T>): Promise<T>;
 }
 
-/** The run's own PostgreSQL, with a migrated database to copy. */
+/** The run's own storage, and what runs an instance. */
 export interface Server {
-  url: string;
+  backend: PostgresBackend | RedisBackend;
   /** The file that runs an instance. */
   instanceFile: string;
   close(): Promise<void>;
 }
 
-const TEMPLATE = 'baton_template';
+const backends = { postgres: startPostgresBackend, redis: startRedisBackend };
 
-export async function startServer(): Promise<Server> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'baton-faults-'));
-  const instanceFile = join(dataDir, 'instance.mjs');
-  const remove = () => rm(dataDir, { recursive: true, force: true });
-  const settings = { fsync: 'off', max_connections: 200 };
-  const server = await startPostgres({ dataDir, settings }).catch(async (error: unknown) => {
-    await remove();
-    throw error;
-  });
-  const close = async () => {
-    await server.stop();
-    await remove();
-  };
-  try {
-    await runOn(server.url, `CREATE DATABASE ${TEMPLATE}`);
-    await migrate(databaseUrl(server.url, TEMPLATE));
-    await runOn(server.url, `ALTER DATABASE ${TEMPLATE} ALLOW_CONNECTIONS false`);
-    await bundleInstance(instanceFile);
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  return { url: server.url, instanceFile, close };
+export async function startServer(storage: StorageName): Promise<Server> {
+  await using opened = new AsyncDisposableStack();
+  const backend = opened.adopt(await backends[storage](), (one) => one.close());
+  const folder = opened.adopt(await mkdtemp(join(tmpdir(), 'baton-instance-')), (path) =>
+    rm(path, { recursive: true, force: true }),
+  );
+  const instanceFile = join(folder, 'instance.mjs');
+  await bundleInstance(instanceFile);
+  const all = opened.move();
+  return { backend, instanceFile, close: () => all.disposeAsync() };
 }
 
 export interface Terms {
@@ -118,35 +105,25 @@ async function playOut(scenario: Scenario, terms: Terms): Promise<Figure[]> {
     opened.defer(async () => void (await opening.close()));
     return opening;
   };
+  const { backend } = terms.server;
   return await scenario.run({
     full: terms.full,
     size: (small, full) => (terms.full ? full : small),
     random: seeded(terms.seed, scenario.name),
     progress: terms.progress,
     own,
-    database: () => own(createDatabase(terms.server)),
+    database: () => own(backend.database()),
+    postgres() {
+      if (backend.storage !== 'postgres') throw new Error('it is played over PostgreSQL only');
+      return own(backend.database());
+    },
+    killable: () => own(backend.killable()),
     async instance(options) {
       const instance = await startInstance(terms.server.instanceFile, options);
       opened.defer(() => instance.kill());
       return instance;
     },
   });
-}
-
-async function createDatabase(server: Server): Promise<Database & { close(): Promise<void> }> {
-  const name = `faults_${randomBytes(8).toString('hex')}`;
-  await runOn(server.url, `CREATE DATABASE ${name} TEMPLATE ${TEMPLATE} STRATEGY file_copy`);
-  const url = databaseUrl(server.url, name);
-  const pool = new pg.Pool({ connectionString: url, max: 4 });
-  pool.on('error', () => {}); // dropping the database ends its idle connections
-  return {
-    url,
-    sql: async (text, values = []) => (await pool.query(text, [...values])).rows,
-    async close() {
-      await pool.end();
-      await runOn(server.url, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-    },
-  };
 }
 
 /** Runs jobs, so many at a time. */

@@ -26,7 +26,7 @@ export interface RedisServer {
   close(): Promise<void>;
 }
 
-const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
+export const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 
 const withoutRedis = (name: string): void => {
   it(name, (context) => context.skip('redis-server is not installed'));

@@ -19,7 +19,7 @@ export const bursts: Scenario = {
     const database = await world.database();
     const phones = await world.own(startPhones());
     const options = {
-      databaseUrl: database.url,
+      database,
       phonesUrl: phones.url,
       env: { TURN_LEASE: '30' },
     };

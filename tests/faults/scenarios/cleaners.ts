@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { call, clean, isSuccess, say } from '../client.ts';
 import { comesTrue, unanswered } from '../ledger.ts';
-import { type Database, inParallel, type Scenario, type World } from '../world.ts';
+import type { PostgresDatabase } from '../postgres/backend.ts';
+import { inParallel, type Scenario, type World } from '../world.ts';
 
 const DEVICES = 8;
 
 /** Lets everything of a device end at this moment, and gives it an old session with messages past retention. */
-async function litter({ sql }: Database, device: string): Promise<void> {
+async function litter({ sql }: PostgresDatabase, device: string): Promise<void> {
   await sql(
     `WITH old AS (
        INSERT INTO chat_sessions (session_id, device_id, channel, created_at, last_activity, expires_at)
@@ -35,7 +36,7 @@ interface Seen {
 /** Speaks, then holds the conversation under another name, and looks whether what was written is there. */
 async function live(
   world: World,
-  database: Database,
+  database: PostgresDatabase,
   url: string,
   device: string,
   seen: Seen,
@@ -63,9 +64,13 @@ export const cleaners: Scenario = {
   name: 'cleaners',
   about:
     'two cleaners at once, beside devices whose locks and sessions end at the moment they are renewed',
+  only: {
+    over: 'postgres',
+    because: 'in Redis a clean-up is one script, beside which nothing else is done',
+  },
   async run(world) {
-    const database = await world.database();
-    const options = { databaseUrl: database.url, env: { RETENTION_DAYS: '1', TURN_LEASE: '30' } };
+    const database = await world.postgres();
+    const options = { database, env: { RETENTION_DAYS: '1', TURN_LEASE: '30' } };
     const { url } = await world.instance(options);
     const cleaning = [await world.instance(options), await world.instance(options)];
     const seen: Seen = { rows: 0, gone: 0, messages: [], sessions: new Set() };

@@ -77,7 +77,7 @@ export const clocks: Scenario = {
     const instances: Instance[] = [];
     for (const clock of CLOCKS) {
       const instance = await world.instance({
-        databaseUrl: database.url,
+        database,
         env,
         clock: moved ? clock : 0,
       });

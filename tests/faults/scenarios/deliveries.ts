@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { bodyOf } from '../../support/whatsapp.ts';
 import { type Heard, post, say } from '../client.ts';
 import type { Instance } from '../instances.ts';
-import { audit, isQuiet, lapse, unanswered } from '../ledger.ts';
+import { audit, isQuiet, unanswered } from '../ledger.ts';
 import { startPhones } from '../phone.ts';
 import type { Scenario, World } from '../world.ts';
 
@@ -59,7 +59,7 @@ export const deliveries: Scenario = {
     const database = await world.database();
     const phones = await world.own(startPhones());
     const options = {
-      databaseUrl: database.url,
+      database,
       phonesUrl: phones.url,
       env: { MAX_ATTEMPTS: '100', RESEND_AFTER: '60' },
     };
@@ -78,7 +78,7 @@ export const deliveries: Scenario = {
       world.progress(round + 1, rounds);
     }
     // once more behind every lease
-    await lapse(database, devices);
+    await database.lapse(devices);
     await Promise.all(
       messages.map(({ deliver }) => deliver(world.random.pick([instances[0]?.url ?? '']))),
     );

@@ -2,14 +2,15 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { type Heard, isSuccess, knock, say } from '../client.ts';
-import { audit, comesTrue, isQuiet, lapse, unanswered } from '../ledger.ts';
+import { audit, comesTrue, isQuiet, unanswered } from '../ledger.ts';
+import { type PostgresDatabase, reach } from '../postgres/backend.ts';
 import { newDevice, writing } from '../routes.ts';
-import type { Database, Scenario, World } from '../world.ts';
+import type { Scenario, World } from '../world.ts';
 
 const CONNECTIONS = 4;
 
 /** A role that may have few connections, for instances alone. Gives its URL. */
-async function limitedRole(world: World, { sql, url }: Database): Promise<string> {
+async function limitedRole(world: World, { sql, url }: PostgresDatabase): Promise<string> {
   const name = `few_${randomBytes(6).toString('hex')}`;
   await sql(`CREATE ROLE ${name} LOGIN PASSWORD '${name}' CONNECTION LIMIT ${CONNECTIONS}`);
   await world.own({
@@ -46,10 +47,11 @@ async function takeAll(url: string): Promise<() => Promise<void>> {
 export const exhausted: Scenario = {
   name: 'exhausted',
   about: 'the database has no connections left, and then too few for the load',
+  only: { over: 'postgres', because: 'Upstash is spoken to over HTTP, and keeps no connections' },
   async run(world) {
-    const database = await world.database();
+    const database = await world.postgres();
     const url = await limitedRole(world, database);
-    const instance = await world.instance({ databaseUrl: url, env: { TURN_LEASE: '30' } });
+    const instance = await world.instance({ database: reach(url), env: { TURN_LEASE: '30' } });
     const free = await takeAll(url);
     const heard: Heard[] = [];
     for (let i = 0; i < world.size(2, 10); i++) {
@@ -74,7 +76,7 @@ export const exhausted: Scenario = {
     // what a worker could not write for want of a connection waits for the end of its lease, and for somebody's call
     await comesTrue(async () => {
       if (await isQuiet(database, 1)) return true;
-      await lapse(database, devices);
+      await database.lapse(devices);
       await knock(instance.url);
       return false;
     }, 60);

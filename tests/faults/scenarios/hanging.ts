@@ -7,9 +7,9 @@ import { setSink } from '../../../lib/log.ts';
 import type { DeviceId } from '../../../lib/storage/storage.ts';
 import { receive, workAll } from '../../../lib/turn.ts';
 import { call, isSuccess, knock, say } from '../client.ts';
-import { audit, comesTrue, lapse, unanswered } from '../ledger.ts';
-import type { Database, Figure, Scenario, World } from '../world.ts';
-import { startWire } from '../wire.ts';
+import { audit, comesTrue, countHeld, unanswered } from '../ledger.ts';
+import type { Reach } from '../storage.ts';
+import type { Figure, Scenario, World } from '../world.ts';
 
 const hang = defineAgent({
   key: 'hang',
@@ -19,9 +19,9 @@ const hang = defineAgent({
 });
 
 /** A function whose agents hang until its time is up; five seconds of it are kept to begin on a turn. */
-async function hangToTheEnd({ url }: Database, devices: readonly string[]): Promise<void> {
+async function hangToTheEnd({ env }: Reach, devices: readonly string[]): Promise<void> {
   setSink(() => {});
-  const read = readConfig({ DATABASE_URL: url, MAX_ATTEMPTS: '1' });
+  const read = readConfig({ ...env, MAX_ATTEMPTS: '1' });
   if (!read.ok) throw new Error(read.mistakes.join(' '));
   const app = await createApp(read.config, { registry: createRegistry([hang]) });
   const frame = { requestId: randomUUID(), endsAt: performance.now() + 6_000 };
@@ -42,18 +42,12 @@ async function hangToTheEnd({ url }: Database, devices: readonly string[]): Prom
 /** Its instance lives and renews the leases: others are served, and its own messages wait until it is killed. */
 async function hangAlive(world: World): Promise<Figure[]> {
   const database = await world.database();
-  const url = { databaseUrl: database.url };
-  const stuck = await world.instance({ ...url, obeys: ['hang'] });
-  const other = await world.instance(url);
+  const stuck = await world.instance({ database, obeys: ['hang'] });
+  const other = await world.instance({ database });
   // more than one instance works on at a time for others
   const hung = Array.from({ length: 20 }, () => randomUUID());
   const calls = hung.map((device) => say(stuck.url, device, device, 'hang'));
-  await comesTrue(async () => {
-    const [row] = await database.sql<{ held: number }>(
-      'SELECT count(*)::int AS held FROM conversation_states WHERE turn_expires_at > baton_now_v1()',
-    );
-    return row?.held === hung.length;
-  });
+  await comesTrue(async () => (await countHeld(database, hung)) === hung.length);
   const beside = world.size(20, 200);
   let late = 0;
   for (let i = 0; i < beside; i++) {
@@ -62,7 +56,7 @@ async function hangAlive(world: World): Promise<Figure[]> {
   }
   await stuck.kill();
   await Promise.all(calls);
-  await lapse(database, hung);
+  await database.lapse(hung);
   const isDone = async () => (await unanswered(database, hung)) === 0;
   await comesTrue(async () => (await knock(other.url), isDone()));
   const { astray, twice } = await audit(database);
@@ -88,7 +82,7 @@ async function hangLong(world: World): Promise<Figure> {
   const database = await world.database();
   const devices = Array.from({ length: 4 }, () => randomUUID());
   await hangToTheEnd(database, devices);
-  const { url } = await world.instance({ databaseUrl: database.url });
+  const { url } = await world.instance({ database });
   const listed = await call(url, 'GET', '/api/turn?failed=true');
   const failed = (listed.json['messages'] as { error: string }[] | undefined) ?? [];
   const named = failed.filter(({ error }) => error === 'TurnEnded').length;
@@ -105,8 +99,8 @@ async function hangLong(world: World): Promise<Figure> {
 /** Connections that died without a word: what a caller waits at most. */
 async function silence(world: World): Promise<Figure> {
   const database = await world.database();
-  const wire = await world.own(startWire(database.url));
-  const { url } = await world.instance({ databaseUrl: wire.url });
+  const wire = await world.own(database.wire());
+  const { url } = await world.instance({ database: wire });
   await Promise.all(Array.from({ length: 20 }, () => knock(url)));
   wire.silence();
   const heard = await Promise.all(Array.from({ length: 20 }, () => knock(url)));

@@ -2,19 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { bodyOf } from '../../support/whatsapp.ts';
 import { delivered, isSuccess, knock, post } from '../client.ts';
 import type { Instance } from '../instances.ts';
-import {
-  audit,
-  comeDue,
-  comesTrue,
-  countHeld,
-  devicesOf,
-  isSending,
-  lapse,
-  unanswered,
-} from '../ledger.ts';
+import { audit, comesTrue, countHeld, devicesOf, isSending, unanswered } from '../ledger.ts';
 import { type Phones, type SendingStop, type Shown, startPhones } from '../phone.ts';
-import { type Database, inParallel, type Scenario, type World } from '../world.ts';
-import { startWire, type Wire } from '../wire.ts';
+import type { Database, Wire } from '../storage.ts';
+import { inParallel, type Scenario, type World } from '../world.ts';
 
 interface Victim {
   instance: Instance;
@@ -82,7 +73,7 @@ async function killAt({ point, again, early }: Plan, stage: Stage): Promise<Fall
   };
   if (early) await Promise.all([redeliver(), report()]);
   const devices = await devicesOf(database, [id]);
-  await lapse(database, devices);
+  await database.lapse(devices);
   await (again && !early ? redeliver() : knock(survivor.url));
   // until the survivor has looked; what was on its way is not sent again before Meta has had its time to tell
   await comesTrue(async () => (await countHeld(database, devices)) === 0, 1);
@@ -91,7 +82,7 @@ async function killAt({ point, again, early }: Plan, stage: Stage): Promise<Fall
     if ((await unanswered(database, [id])) === 0 && !(await isSending(database, devices)))
       return true;
     // what has not reached the phone is sent again without the wait
-    if (!(await report())) await comeDue(database, devices);
+    if (!(await report())) await database.comeDue(devices);
     await knock(survivor.url);
     return false;
   });
@@ -100,10 +91,10 @@ async function killAt({ point, again, early }: Plan, stage: Stage): Promise<Fall
 
 async function fall(point: Point, body: string, { world, database, shown }: Stage): Promise<void> {
   await using opened = new AsyncDisposableStack();
-  const wire = opened.adopt(await startWire(database.url), (w) => w.close());
+  const wire = opened.adopt(await database.wire(), (w) => w.close());
   const phones = opened.adopt(await startPhones(shown), (p) => p.close());
   const instance = await world.instance({
-    databaseUrl: wire.url,
+    database: wire,
     phonesUrl: phones.url,
     obeys: ['wait'],
   });
@@ -140,7 +131,7 @@ export const kills: Scenario = {
     const database = await world.database();
     const shown: Shown[] = [];
     const phones = await world.own(startPhones(shown));
-    const survivor = await world.instance({ databaseUrl: database.url, phonesUrl: phones.url });
+    const survivor = await world.instance({ database, phonesUrl: phones.url });
     const stage = { world, database, survivor, shown };
     const rounds = world.size(1, 30);
     const silent = await killEverywhere(false, rounds, stage);

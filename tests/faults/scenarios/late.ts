@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { call, delivered, knock, post, say, sms } from '../client.ts';
 import type { Instance } from '../instances.ts';
-import { audit, comeDue, comesTrue, devicesOf, isSending, lapse } from '../ledger.ts';
+import { audit, comesTrue, devicesOf, isSending } from '../ledger.ts';
 import { startPhones } from '../phone.ts';
-import { type Database, type Scenario, type World } from '../world.ts';
-import { startWire, type Stopped, type Wire } from '../wire.ts';
+import type { Database, Stopped, Wire } from '../storage.ts';
+import { type Scenario, type World } from '../world.ts';
 
 /** Milliseconds after which a worker has lost its turn, also by its own clock. */
 const LEASE = 1_200;
@@ -20,14 +20,12 @@ interface Stage {
 
 /** All that a late write could change: of a reply its fate is left out, for that is told whenever it is known. */
 const pictureOf = async ({ database }: Stage, device: string): Promise<string> => {
-  const rows = await database.sql(
-    `SELECT s::text AS state, (SELECT string_agg(concat_ws(' ', id, status, seq, attempts, content, turn_fence), chr(10) ORDER BY id)
-       FROM chat_messages m WHERE m.device_id = s.device_id AND role = 'user') AS messages,
-       (SELECT count(*) FROM chat_messages m WHERE m.device_id = s.device_id) AS count
-     FROM conversation_states s WHERE device_id = $1`,
-    [device],
-  );
-  return JSON.stringify(rows);
+  const [messages, [kept]] = await Promise.all([
+    database.messages({ devices: [device] }),
+    database.devices({ devices: [device] }),
+  ]);
+  const asked = messages.filter(({ role }) => role === 'user');
+  return JSON.stringify([kept?.picture, asked, messages.length]);
 };
 
 /** A worker's statement that is held up until somebody else has the turn. Says whether it changed anything. */
@@ -51,7 +49,7 @@ const ofWorker =
     const [device = ''] = await devicesOf(database, [id]);
     // the worker's own look for what others let fall must be over, or it might take the turn again itself
     await comesTrue(() => wire.answered('baton_recover') > looks);
-    await lapse(database, [device]);
+    await database.lapse([device]);
     await sms(successor.url, { from: person, body: 'wait' });
     await successor.untilWaiting(1);
     const changed = await changes(stage, device, name, stopped);
@@ -75,7 +73,7 @@ const ofCaller =
     const stopping = wire.stop(name, 'held');
     const late = turn(worker.url, method, { token, ...more });
     const stopped = await stopping;
-    await lapse(database, [device]);
+    await database.lapse([device]);
     const newer = tokenOf(await turn(successor.url, 'POST', {}));
     const changed = await changes(stage, device, name, stopped);
     const again = await turn(worker.url, method, { token, ...more });
@@ -109,13 +107,13 @@ const operations: readonly Late[] = [
 
 /** Stops a whole instance while it answers many people, and wakes it when others have done its work. */
 async function pauseAll(world: World, database: Database, people: number): Promise<number> {
-  const sleeper = await world.instance({ databaseUrl: database.url, obeys: ['wait'] });
-  const awake = await world.instance({ databaseUrl: database.url });
+  const sleeper = await world.instance({ database, obeys: ['wait'] });
+  const awake = await world.instance({ database });
   const devices = Array.from({ length: people }, () => randomUUID());
   const calls = devices.map((device, i) => say(sleeper.url, device, `late ${i}`, 'wait'));
   await sleeper.untilWaiting(people);
   sleeper.pause();
-  await lapse(database, devices);
+  await database.lapse(devices);
   await comesTrue(async () => {
     await knock(awake.url);
     const { statuses } = await audit(database);
@@ -132,7 +130,7 @@ async function pauseAll(world: World, database: Database, people: number): Promi
 async function pauseSending(world: World, rounds: number): Promise<number> {
   const database = await world.database();
   const phones = await world.own(startPhones());
-  const options = { databaseUrl: database.url, phonesUrl: phones.url, obeys: ['twice' as const] };
+  const options = { database, phonesUrl: phones.url, obeys: ['twice' as const] };
   const sleeper = await world.instance(options);
   const awake = await world.instance(options);
   let surplus = 0;
@@ -150,7 +148,7 @@ async function pauseSending(world: World, rounds: number): Promise<number> {
     const [first] = shown();
     if (first !== undefined) await post(awake.url, delivered(first));
     await comesTrue(async () => {
-      await comeDue(database, devices);
+      await database.comeDue(devices);
       await knock(awake.url);
       return !(await isSending(database, devices));
     });
@@ -168,16 +166,16 @@ export const late: Scenario = {
   async run(world) {
     const database = await world.database();
     const phones = await world.own(startPhones());
-    const wire = await world.own(startWire(database.url));
+    const wire = await world.own(database.wire());
     const worker = await world.instance({
-      databaseUrl: wire.url,
+      database: wire,
       phonesUrl: phones.url,
       env: { TURN_LEASE: '2', MAX_ATTEMPTS: '100' },
       obeys: ['wait', 'throw'],
     });
     // a lease that it need not renew while it is looked at
     const successor = await world.instance({
-      databaseUrl: database.url,
+      database,
       phonesUrl: phones.url,
       env: { TURN_LEASE: '60', MAX_ATTEMPTS: '100' },
       obeys: ['wait'],

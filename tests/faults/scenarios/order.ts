@@ -17,7 +17,7 @@ export const order: Scenario = {
   async run(world) {
     const database = await world.database();
     const phones = await world.own(startPhones());
-    const options = { databaseUrl: database.url, phonesUrl: phones.url, env: { TURN_LEASE: '30' } };
+    const options = { database, phonesUrl: phones.url, env: { TURN_LEASE: '30' } };
     const instances: Instance[] = [];
     for (let i = 0; i < 3; i++) instances.push(await world.instance(options));
     const each = world.size(31, 1_001);
@@ -35,10 +35,10 @@ export const order: Scenario = {
       }),
     );
     await isQuiet(database, 30);
-    const rows = await database.sql<{ places: number[] }>(
-      `SELECT array_agg(content::int ORDER BY seq) AS places FROM chat_messages WHERE role = 'user' GROUP BY device_id`,
+    const asked = (await database.messages()).filter(({ role }) => role === 'user');
+    const histories = [...Map.groupBy(asked, ({ device }) => device).values()].map((messages) =>
+      messages.map(({ content }) => Number(content)),
     );
-    const histories = rows.map(({ places }) => places);
     const screens = people.map((person) =>
       phones.shown
         .filter(({ to }) => to === person)

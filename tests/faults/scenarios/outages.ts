@@ -1,13 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Postgres, startPostgres } from '../../../dev/postgres.ts';
-import { migrate } from '../../../drizzle/migrate.ts';
-import { startProxy } from '../../support/proxy.ts';
 import { type Heard, isSuccess, knock } from '../client.ts';
 import { comesTrue } from '../ledger.ts';
 import { newDevice, reading, type Route, writing } from '../routes.ts';
+import type { Reach } from '../storage.ts';
 import type { Figure, Scenario, World } from '../world.ts';
 
 /** A way for the database to be away. */
@@ -16,7 +11,7 @@ interface Outage {
   /** Milliseconds it lasts. */
   lasts: number;
   /** What an instance connects to. */
-  url: string;
+  database: Reach;
   begin(): Promise<void> | void;
   end(): Promise<void> | void;
 }
@@ -46,7 +41,7 @@ interface Course {
 }
 
 async function play(world: World, outage: Outage): Promise<Course> {
-  const { url } = await world.instance({ databaseUrl: outage.url });
+  const { url } = await world.instance({ database: outage.database });
   if (!(await comesTrue(async () => isSuccess(await knock(url)))))
     throw new Error('it never served');
   const heard: HeardOf = new Map();
@@ -85,38 +80,21 @@ function untilSuccess(url: string, since: number): Promise<number> {
   });
 }
 
-/** A server of its own that is killed and started again on what it left. */
-async function killable(world: World, lasts: number): Promise<Outage> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'baton-outage-'));
-  await world.own({ close: () => rm(dataDir, { recursive: true, force: true }) });
-  let server: Postgres = await startPostgres({ dataDir });
-  await world.own({ close: () => server.stop() });
-  await migrate(server.url);
-  const { port } = server;
-  return {
-    name: 'kill -9 of PostgreSQL',
-    url: server.url,
-    lasts,
-    begin: () => void process.kill(server.pid, 'SIGKILL'),
-    async end() {
-      server = await startPostgres({ dataDir, port });
-    },
-  };
-}
-
 export const outages: Scenario = {
   name: 'outages',
   about: 'the database is cut off, swallows everything, or is killed, under calls of every route',
   async run(world) {
     const database = await world.database();
-    const proxy = await world.own(startProxy(database.url));
-    const { url, resume } = proxy;
+    const line = await world.own(database.breakable());
+    const server = await world.killable();
+    const { cut, hang, resume } = line;
+    const { kill, start } = server;
     const lasts = world.size(2_000, 5_000);
     const all: Outage[] = [
-      { name: 'connections refused', url, lasts, begin: () => proxy.cut(), end: resume },
+      { name: 'connections refused', database: line, lasts, begin: cut, end: resume },
       // the patience of a call that was begun before must end within it
-      { name: 'black hole', url, lasts: lasts + 5_000, begin: () => proxy.hang(), end: resume },
-      await killable(world, lasts),
+      { name: 'black hole', database: line, lasts: lasts + 5_000, begin: hang, end: resume },
+      { name: `kill -9 of ${server.name}`, database: server, lasts, begin: kill, end: start },
     ];
     const times = world.size(1, 5);
     const figures: Figure[] = [];

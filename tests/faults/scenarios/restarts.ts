@@ -12,6 +12,7 @@ import { listenLocally } from '../../../dev/listen.ts';
 import { startPostgres } from '../../../dev/postgres.ts';
 import { isSuccess, say } from '../client.ts';
 import { audit, unanswered } from '../ledger.ts';
+import { postgresBooks } from '../postgres/books.ts';
 import type { Scenario, World } from '../world.ts';
 
 const DEVICES = 6;
@@ -79,17 +80,16 @@ async function freePort(): Promise<number> {
 async function auditFolder(dataDir: string, said: readonly Said[]) {
   const server = await startPostgres({ dataDir });
   const pool = new pg.Pool({ connectionString: server.url, max: 1 });
+  pool.on('error', () => {}); // the server may end a connection that is about to be closed
   try {
-    const database = {
-      url: server.url,
-      sql: async <Row>(text: string, values: readonly unknown[] = []) =>
-        (await pool.query(text, [...values])).rows as Row[],
-    };
-    const { twice } = await audit(database);
+    const books = postgresBooks(
+      async (text, values = []) => (await pool.query(text, [...values])).rows,
+    );
+    const { twice } = await audit(books);
     return {
       twice,
       lost: await unanswered(
-        database,
+        books,
         said.map(({ id }) => id),
       ),
     };
@@ -132,6 +132,7 @@ async function playOut(world: World, dataDir: string) {
 export const restarts: Scenario = {
   name: 'restarts',
   about: 'npm run dev, its database included, killed every few seconds under load',
+  only: { over: 'postgres', because: 'npm run dev brings a PostgreSQL of its own, and no Redis' },
   async run(world) {
     const dataDir = await mkdtemp(join(tmpdir(), 'baton-restarts-'));
     await world.own({ close: () => rm(dataDir, { recursive: true, force: true }) });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { knock, say } from '../client.ts';
-import { comesTrue, lapse, unanswered } from '../ledger.ts';
+import { comesTrue, unanswered } from '../ledger.ts';
 import type { Scenario } from '../world.ts';
 
 export const takeover: Scenario = {
@@ -10,10 +10,9 @@ export const takeover: Scenario = {
     'how soon another instance does the work of a killed one, counted from the first call after the lease',
   async run(world) {
     const database = await world.database();
-    const url = { databaseUrl: database.url };
     // a lease that does not end by itself while it is measured
-    const victim = await world.instance({ ...url, obeys: ['wait'], env: { TURN_LEASE: '600' } });
-    const survivor = await world.instance(url);
+    const victim = await world.instance({ database, obeys: ['wait'], env: { TURN_LEASE: '600' } });
+    const survivor = await world.instance({ database });
     const devices = Array.from({ length: world.size(10, 200) }, () => randomUUID());
     const calls = devices.map((device) => say(victim.url, device, device, 'wait'));
     await victim.untilWaiting(devices.length);
@@ -23,7 +22,7 @@ export const takeover: Scenario = {
     for (const device of devices) {
       // calls of any moment since the survivor's last look, which it takes twice a second at most
       await sleep(world.random.int(600));
-      await lapse(database, [device]);
+      await database.lapse([device]);
       const since = performance.now();
       await knock(survivor.url);
       await comesTrue(async () => (await unanswered(database, [device])) === 0, 2);

@@ -1,61 +1,18 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
-import { listenLocally } from '../../dev/listen.ts';
-import { losses, type Losing } from './lossy-http.ts';
+import { listenLocally } from '../../../dev/listen.ts';
+import { createTraps } from '../traps.ts';
+import type { Trap, Wire } from '../storage.ts';
 
-/** Where a statement is stopped. Its connection passes nothing more, unless it is let go on. */
-export type Stop =
-  /** On its way: the server does not see it. */
-  | 'held'
-  /** The server has it, and may be at it. */
-  | 'sent'
-  /** The server has done it; the answer is on its way. */
-  | 'done';
-
-/** A statement that was stopped. */
-export interface Stopped {
-  /** It, or its answer, arrives after all. */
-  release(): void;
-  /** The connection breaks; nobody is told what became of it. */
-  cut(): void;
-}
-
-/** The line between one instance and its database, which knows each statement by its name. */
-export interface Wire extends Losing {
-  url: string;
-  /** Stops the next statement of this name, and gives it once it stands still. */
-  stop(name: string, at: Stop): Promise<Stopped>;
-  /** Every connection of this moment dies without a word; new ones live. */
-  silence(): void;
-  /** How many statements of this name the server has answered since the start. */
-  answered(name: string): number;
-  close(): Promise<void>;
-}
-
-interface Trap {
-  name: string;
-  at: Stop;
-  sprung: (stopped: Stopped) => void;
-}
-
-/** @param targetUrl of a PostgreSQL server */
+/** The line of an instance that speaks to PostgreSQL over TCP. @param targetUrl of a database */
 export async function startWire(targetUrl: string): Promise<Wire> {
   const target = new URL(targetUrl);
   const lines = new Set<Line>();
-  const traps: Trap[] = [];
-  const answered = new Map<string, number>();
-  const { isLost, ...losing } = losses();
+  const { trapFor, noteAnswer, ...controls } = createTraps();
 
-  const trapFor = (name: string): Trap | null => {
-    const found = traps.findIndex((trap) => trap.name === name);
-    if (found !== -1) return traps.splice(found, 1)[0] ?? null;
-    return isLost(name) ? { name, at: 'done', sprung: (stopped) => stopped.cut() } : null;
-  };
   const server = createServer({ noDelay: true }, (client) => {
     const upstream = connect({ port: Number(target.port), host: target.hostname, noDelay: true });
-    const line = joined(client, upstream, trapFor, (name) =>
-      answered.set(name, (answered.get(name) ?? 0) + 1),
-    );
+    const line = joined(client, upstream, trapFor, noteAnswer);
     lines.add(line);
     client.on('close', () => lines.delete(line));
   });
@@ -63,11 +20,9 @@ export async function startWire(targetUrl: string): Promise<Wire> {
   url.hostname = '127.0.0.1';
   url.port = String(await listenLocally(server));
   return {
-    url: url.href,
-    stop: (name, at) => new Promise((sprung) => traps.push({ name, at, sprung })),
-    ...losing,
+    ...controls,
+    env: { DATABASE_URL: url.href },
     silence: () => lines.forEach((line) => line.silence()),
-    answered: (name) => answered.get(name) ?? 0,
     async close() {
       for (const line of lines) line.destroy();
       server.close();
