@@ -7,7 +7,7 @@ export interface Ledger {
   statuses: Record<string, number>;
   /** Answered messages without any reply, and messages that have one and do not count as answered. */
   astray: number;
-  /** Messages with more than one reply. */
+  /** Messages with more than one reply, and such as are stored once more. */
   twice: number;
   /** Devices whose order has a gap, or whose agent has counted another number of messages than are answered. */
   miscounted: number;
@@ -29,7 +29,7 @@ export async function audit(books: Books): Promise<Ledger> {
   return {
     statuses: Object.fromEntries([...byStatus].map(([status, those]) => [status, those.length])),
     astray: asked.filter((one) => isAnswered(one) !== repliesTo(one) > 0).length,
-    twice: asked.filter((one) => repliesTo(one) > 1).length,
+    twice: asked.filter((one) => repliesTo(one) > 1).length + surplusIn(asked),
     miscounted: devices.filter(({ device, lastSeq, state }) => {
       const own = byDevice.get(device) ?? [];
       const places = own.filter(({ seq }) => seq !== null).length;
@@ -39,6 +39,14 @@ export async function audit(books: Books): Promise<Ledger> {
       return lastSeq !== places || countedIn(state) !== answered;
     }).length,
   };
+}
+
+/** How many have been stored before, by the names that their senders gave them. */
+function surplusIn(messages: readonly StoredMessage[]): number {
+  const named = messages.flatMap(({ device, messageId }) =>
+    messageId === null ? [] : [`${device} ${messageId}`],
+  );
+  return named.length - new Set(named).size;
 }
 
 /** What the tests' agent has counted. @param state of a device */

@@ -28,6 +28,16 @@ const pictureOf = async ({ database }: Stage, device: string): Promise<string> =
   return JSON.stringify([kept?.picture, asked, messages.length]);
 };
 
+/** Ends the worker's lease, and once more where the worker has renewed it before the successor came. */
+async function takeOver({ database, successor }: Stage, device: string): Promise<void> {
+  const taken = successor.untilWaiting(1).then(() => true);
+  do {
+    await database.lapse([device]);
+    await knock(successor.url);
+    // the successor looks twice a second at most
+  } while (!(await Promise.race([taken, sleep(600, false)])));
+}
+
 /** A worker's statement that is held up until somebody else has the turn. Says whether it changed anything. */
 type Late = (stage: Stage) => Promise<boolean>;
 
@@ -49,9 +59,8 @@ const ofWorker =
     const [device = ''] = await devicesOf(database, [id]);
     // the worker's own look for what others let fall must be over, or it might take the turn again itself
     await comesTrue(() => wire.answered('baton_recover') > looks);
-    await database.lapse([device]);
     await sms(successor.url, { from: person, body: 'wait' });
-    await successor.untilWaiting(1);
+    await takeOver(stage, device);
     const changed = await changes(stage, device, name, stopped);
     worker.letGo();
     successor.letGo();
