@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scenarios } from '../scenarios.ts';
-import { readDefects, spoilt } from './patch.ts';
+import { storageNames } from '../storage.ts';
+import { readDefects, scenarioOf, spoilt } from './patch.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const defects = readDefects();
@@ -19,8 +20,10 @@ describe.each(defects)('$name', (defect) => {
 
   it('names a test that there is', () => {
     const [test = ''] = defect.caughtBy.split(' > ');
-    const known = scenarios.map(({ name }) => `faults ${name}`);
-    expect(known.includes(test) || existsSync(join(root, test)), test).toBe(true);
+    const played = scenarioOf(test);
+    if (played === null) return expect(existsSync(join(root, test)), test).toBe(true);
+    expect(scenarios.map(({ name }) => name)).toContain(played.name);
+    expect(Object.keys(storageNames)).toContain(played.storage);
   });
 });
 

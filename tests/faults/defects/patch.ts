@@ -7,7 +7,7 @@ export interface Defect {
   name: string;
   /** One sentence. */
   what: string;
-  /** `faults NAME`, or a test file, with ` > ` and the names of its groups (`a|b`) where not all of it is needed. */
+  /** `faults NAME`, with ` over redis` where it is Redis's; or a test file, with ` > ` and the names of its groups (`a|b`) where not all of it is needed. */
   caughtBy: string;
   edits: readonly Edit[];
 }
@@ -17,6 +17,13 @@ interface Edit {
   file: string;
   find: string;
   put: string;
+}
+
+/** What of `caughtBy` is a scenario, and over which storage it is played; null: it is a test file. */
+export function scenarioOf(caughtBy: string): { name: string; storage: string } | null {
+  const { name, storage = 'postgres' } =
+    /^faults (?<name>\w+)(?: over (?<storage>\w+))?$/.exec(caughtBy)?.groups ?? {};
+  return name === undefined ? null : { name, storage };
 }
 
 const header = /^# (?<what>.+)\n# caught by: (?<caughtBy>.+)\n/;
