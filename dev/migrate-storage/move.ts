@@ -15,7 +15,7 @@ export interface Pair {
 export async function copy(
   { from, to }: Pair,
   resumed: boolean,
-  onUnits: (count: number) => void,
+  onDevices: (count: number) => void,
 ): Promise<void> {
   for (const unit of units) {
     for await (const ids of from.ids(unit)) {
@@ -23,7 +23,7 @@ export async function copy(
       const same = await equal({ from, to }, unit, [...there]);
       const missing = ids.filter((id) => !same.has(id));
       if (missing.length > 0) await to.write(unit, missing, from.read(unit, missing));
-      onUnits(ids.length);
+      if (unit === 'device') onDevices(ids.length);
     }
     if (resumed) await dropGone({ from, to }, unit);
   }
@@ -64,7 +64,7 @@ export async function compare(
   ordered: Records,
   other: Records,
   lapsed: (unit: Unit, ids: string[]) => Promise<Set<string>>,
-  onUnits: (count: number) => void,
+  onDevices: (count: number) => void,
 ): Promise<Comparison> {
   const [own, others] = [new Total(), new Total()];
   const different = new Set<Kind>();
@@ -85,7 +85,7 @@ export async function compare(
         others.add(id, b.get(id) ?? new Map());
         for (const kind of differing(a.get(id), b.get(id))) note(kind, id);
       }
-      onUnits(ids.length);
+      if (unit === 'device') onDevices(ids.length);
     }
     for await (const ids of other.ids(unit)) {
       const here = await ordered.present(unit, ids);
@@ -106,10 +106,10 @@ export async function compare(
   return { lines, examples, isSame: different.size === 0 };
 }
 
-/** How many units there are. */
-export async function countUnits(records: Records): Promise<number> {
+/** What the progress of both is counted in. */
+export async function countDevices(records: Records): Promise<number> {
   let count = 0;
-  for (const unit of units) for await (const ids of records.ids(unit)) count += ids.length;
+  for await (const ids of records.ids('device')) count += ids.length;
   return count;
 }
 

@@ -11,6 +11,9 @@ import type { Kept, Mark, Records, Selection, Side, Unit } from './records.ts';
 /** Any number: two moves would get in each other's way. */
 const ADVISORY_LOCK = 2_026_112_103;
 
+/** Of tables that are being filled the planner knows nothing, and would read them whole for each hundred devices. */
+const BY_INDEX = `SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off`;
+
 /** Two connections: one reads and has its cursors open all the time, the other writes. */
 export interface Clients {
   reader: pg.Client;
@@ -35,6 +38,7 @@ export async function openPostgresSide(
 ): Promise<PostgresSide> {
   const { reader, writer } = clients;
   await assertReady(writer);
+  for (const client of [reader, writer]) await client.query(BY_INDEX);
   await reader.query('BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY');
   const one = async <Found extends pg.QueryResultRow>(sql: string, values: unknown[] = []) =>
     (await writer.query<Found>(sql, values)).rows[0];

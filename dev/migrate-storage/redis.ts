@@ -8,7 +8,7 @@ import { COUNTERS, DROP, KEEPS, MARK, PATTERNS, PRESENT, RAISE } from './redis-s
 import { writeUnits } from './redis-write.ts';
 
 /** Keys that a SCAN looks at in one call, and units that are given at once. */
-const LOOKED_AT = 1_000;
+const LOOKED_AT = 5_000;
 const UNITS = 100;
 
 type Patterns = Record<Unit | 'any' | 'mark', string>;

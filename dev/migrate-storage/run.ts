@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { showProgress } from '../progress.ts';
 import { StartupError } from '../startup-error.ts';
 import { tableLines } from '../table.ts';
-import { compare, type Comparison, copy, countRows, countUnits } from './move.ts';
+import { compare, type Comparison, copy, countDevices, countRows } from './move.ts';
 import type { PostgresSide } from './postgres.ts';
 import { type Kept, KEPT_KEYS, kinds, type Selection, type Side } from './records.ts';
 import type { RedisSide } from './redis.ts';
@@ -58,14 +58,14 @@ export async function moveAll(
   const started = performance.now();
   const selection = select((own ?? (await to.begin(id))).startedAt);
   const pair = { from: from.select(selection), to: to.select(selection) };
-  const total = await countUnits(pair.from);
+  const total = await countDevices(pair.from);
   await to.raise(await from.counters());
-  const copying = showProgress(total, 'devices, identities, links and keys moved');
+  const copying = showProgress(total, 'devices moved');
   await copy(pair, own !== null, copying.add);
   copying.end();
   const moved = performance.now();
 
-  const comparing = showProgress(total, 'compared');
+  const comparing = showProgress(total, 'devices compared');
   const inPostgres = toRedis ? pair.from : pair.to;
   const comparison = await compare(
     inPostgres,

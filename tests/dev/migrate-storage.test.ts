@@ -1,97 +1,34 @@
 import { randomUUID } from 'node:crypto';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { formats, type FormatName } from '../../lib/export.ts';
-import { openPg } from '../../lib/storage/postgres/pg.ts';
-import { createRedisStorage } from '../../lib/storage/redis/redis-storage.ts';
-import { openUpstash } from '../../lib/storage/redis/upstash.ts';
 import type { Storage } from '../../lib/storage/storage.ts';
 import { exported, fill, type Kept, pictureOf } from '../support/kept.ts';
-import { createDatabase, runOn, type TestDatabase } from '../support/postgres.ts';
+import { type Moving, newPrefix, openMoving, toPostgres, toRedis } from '../support/moving.ts';
+import { runOn, type TestDatabase } from '../support/postgres.ts';
 import { withRedis } from '../support/redis.ts';
-import { commit, commitOf, limits, message, newDevice, take, terms } from '../support/storage.ts';
-import {
-  startUpstashBridge,
-  type UpstashBridge,
-  type UpstashEntrance,
-} from '../support/upstash-bridge.ts';
-import { type Outcome, run } from './command.ts';
+import { commit, commitOf, message, newDevice, take, terms } from '../support/storage.ts';
 
 const SESSIONS = 150;
-const toPostgres = ['--from', 'redis', '--to', 'postgres'];
-const toRedis = ['--from', 'postgres', '--to', 'redis'];
 
 withRedis('npm run migrate-storage', () => {
-  let bridge: UpstashBridge;
-  /** The tests' own way to Redis, and the command's. */
-  let own: UpstashEntrance;
-  let entrance: UpstashEntrance;
-  const running = new AsyncDisposableStack();
+  let moving: Moving;
   /** Filled by the Redis storage, and never written to again. */
   const source = newPrefix();
   let kept: Kept;
   let picture: object;
 
   beforeAll(async () => {
-    bridge = await startUpstashBridge();
-    running.defer(() => bridge.close());
-    own = await bridge.enter();
-    entrance = await bridge.enter();
+    moving = await openMoving();
     kept = await fill(redisAt(source), SESSIONS);
     picture = await pictureOf(redisAt(source), kept);
   }, 120_000);
-  afterAll(() => running.disposeAsync());
+  afterAll(() => moving.close());
 
-  const redisAt = (prefix: string, most = 1_000): Storage =>
-    createRedisStorage(openUpstash(own), {
-      prefix,
-      kept: most,
-      limits: { ...limits, maxAttempts: 1 },
-    });
-  const postgresAt = ({ url }: TestDatabase): Storage => {
-    const { storage, close } = openPg(url, { ...limits, maxAttempts: 1 }, 4);
-    running.defer(close);
-    return storage;
-  };
-  const another = async () => {
-    const database = await createDatabase();
-    running.defer(() => database.drop());
-    return database;
-  };
-  const settings = (prefix: string, { url }: TestDatabase) => ({
-    DATABASE_URL: url,
-    UPSTASH_REDIS_REST_URL: entrance.url,
-    UPSTASH_REDIS_REST_TOKEN: entrance.token,
-    REDIS_KEY_PREFIX: prefix,
-    SESSION_MAX_MESSAGES_KEPT: '1000',
-  });
-  const move = (
-    args: string[],
-    prefix: string,
-    database: TestDatabase,
-    some: Record<string, string> = {},
-  ): Promise<Outcome> =>
-    run('migrate-storage.ts', args, { ...settings(prefix, database), ...some });
-  /** Does something once, when Redis has run the nth pipeline: what reads or writes devices. */
-  const atPipeline = (nth: number, act: () => void) => {
-    let [seen, before] = [0, entrance.commands()];
-    entrance.delay(() => {
-      if (entrance.commands() - before > 10 && ++seen === nth) act();
-      before = entrance.commands();
-      return 0;
-    });
-  };
-  const killedAt = async (nth: number, args: string[], prefix: string, database: TestDatabase) => {
-    const file = resolve(import.meta.dirname, '../../dev/migrate-storage.ts');
-    const env = { PATH: process.env['PATH'], ...settings(prefix, database) };
-    const child = spawn(process.execPath, [file, ...args], { env, stdio: 'ignore' });
-    atPipeline(nth, () => child.kill('SIGKILL'));
-    await once(child, 'exit');
-    entrance.delay(() => 0);
-    return child.signalCode;
-  };
+  const redisAt = (prefix: string, most?: number) => moving.redisAt(prefix, most);
+  const postgresAt = (database: TestDatabase) => moving.postgresAt(database);
+  const another = () => moving.another();
+  const move: Moving['move'] = (...args) => moving.move(...args);
+  const killedAt: Moving['killedAt'] = (...args) => moving.killedAt(...args);
 
   it('moves everything to PostgreSQL, to Redis and once more, and what callers see is the same', async () => {
     const [first, last, prefix] = [await another(), await another(), newPrefix()];
@@ -107,11 +44,12 @@ withRedis('npm run migrate-storage', () => {
 
     const again = await move(toPostgres, prefix, last);
     expect([again.code, again.err]).toEqual([0, '']);
-    const [one, other] = [postgresAt(first), postgresAt(last)];
+    const storages = [postgresAt(first), redisAt(prefix), postgresAt(last)];
     for (const user of kept.users) {
       for (const format of Object.keys(formats) as FormatName[]) {
         const scope = { user, device: null };
-        expect(await exported(other, scope, format)).toBe(await exported(one, scope, format));
+        const before = await exported(redisAt(source), scope, format);
+        for (const storage of storages) expect(await exported(storage, scope, format)).toBe(before);
       }
     }
     expect(await pictureOf(redisAt(source), kept)).toEqual(picture);
@@ -151,11 +89,11 @@ withRedis('npm run migrate-storage', () => {
     const device = some.devices[0] ?? newDevice();
     const written: Promise<unknown>[] = [];
     // when it has been read for the first time
-    atPipeline(1, () => {
+    moving.atPipeline(1, () => {
       written.push(storage.setLock(device, { agent: 'late', ttlSeconds: 60 }, { kind: 'none' }));
     });
     const changed = await move(toPostgres, prefix, database);
-    entrance.delay(() => 0);
+    moving.undisturbed();
     await Promise.all(written);
     expect(changed.code).toBe(1);
     expect(changed.err).toMatch(
@@ -226,17 +164,21 @@ withRedis('npm run migrate-storage', () => {
     const first = message(device, { externalId: 'first' });
     await commit(before, await take(before, device, first), commitOf('a0'));
     for (let i = 1; i < 8; i++) await commit(before, await take(before, device), commitOf(`a${i}`));
+    const large = newDevice();
+    for (const content of ['x'.repeat(700_000), 'y'.repeat(700_000)]) {
+      await commit(before, await take(before, large, { content }), commitOf('z'));
+    }
     const few = { SESSION_MAX_MESSAGES_KEPT: '10' };
     const refused = await move(toRedis, prefix, database, few);
     expect(refused).toMatchObject({
       code: 1,
       err: expect.stringMatching(
-        /^1 sessions have more than the 10 messages .+: 6 messages are too many\.\nRaise .+ --trim\.\n$/,
+        /^2 sessions have more than Redis keeps of each, the last 10 messages and 1048576 bytes: 7 messages are too many\.\nRaise .+ --trim\.\n$/,
       ),
     });
     const trimmed = await move([...toRedis, '--trim'], prefix, database, few);
     expect([trimmed.code, trimmed.err]).toEqual([0, '']);
-    expect(trimmed.out).toMatch(/^messages +10 /m);
+    expect(trimmed.out).toMatch(/^messages +13 /m);
     const after = redisAt(prefix, 10);
     const said = await exported(after, { user: null, device }, 'jsonl');
     expect(said.split('\n').slice(1, -1)).toHaveLength(10);
@@ -298,7 +240,3 @@ withRedis('npm run migrate-storage', () => {
     expect((await move(toPostgres, source, database)).err).toMatch(/npm run db:migrate/);
   });
 });
-
-function newPrefix(): string {
-  return `{[*?${randomUUID()}]\\:`;
-}
