@@ -30,14 +30,20 @@ export const settingsOptions = {
  * @throws {StartupError} with a sentence for each mistake in the settings
  */
 export function loadSettings(file: string | undefined): Config {
+  const config = readSettings(file);
+  if (config.storage !== 'postgres') {
+    throw new StartupError('STORAGE is not postgres: what other storages keep, nobody else sees.');
+  }
+  return config;
+}
+
+/** The same, whatever STORAGE is. */
+export function readSettings(file: string | undefined): Config {
   const usual = resolve(root, '.env');
   if (file !== undefined && !existsSync(file)) throw new StartupError(`There is no file ${file}.`);
   if (file !== undefined || existsSync(usual)) process.loadEnvFile(file ?? usual);
   const read = readConfig(process.env);
   if (!read.ok) throw new StartupError(read.mistakes.join('\n'));
-  if (read.config.storage !== 'postgres') {
-    throw new StartupError('STORAGE is not postgres: what other storages keep, nobody else sees.');
-  }
   return read.config;
 }
 

@@ -174,7 +174,8 @@ async function openLimiter({ cache, rateLimit, storage }: Config): Promise<RateL
   );
 }
 
-function limitsOf(config: Config): StorageLimits {
+/** What a storage has to know of the settings. */
+export function limitsOf(config: Config): StorageLimits {
   return {
     history: config.sessionMaxMessages,
     maxAttempts: config.maxAttempts,

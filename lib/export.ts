@@ -1,4 +1,5 @@
 import { csvRecord } from './csv.ts';
+import { inOrder } from './json.ts';
 import type {
   ChatSession,
   ExportItem,
@@ -24,7 +25,11 @@ export const formats = {
   jsonl: {
     mediaType: 'application/x-ndjson; charset=utf-8',
     head: '',
-    session: (session) => jsonLine({ type: 'session', ...sessionRecord(session) }),
+    session: (session) =>
+      jsonLine({
+        type: 'session',
+        ...sessionRecord({ ...session, metadata: inOrder(session.metadata) }),
+      }),
     message: (message, session) =>
       jsonLine({ type: 'message', ...messageRecord(message, session) }),
   },
@@ -49,7 +54,7 @@ export const formats = {
         message.agent ?? '',
         message.content,
         message.sentAt.toISOString(),
-        JSON.stringify(message.metadata),
+        JSON.stringify(inOrder(message.metadata)),
       ]),
   },
   md: {
@@ -91,7 +96,7 @@ const messageRecord = (message: Message, session: string) => ({
   agent: message.agent,
   content: message.content,
   timestamp: message.sentAt,
-  metadata: message.metadata,
+  metadata: inOrder(message.metadata),
 });
 
 /**

@@ -19,6 +19,16 @@ const PARTS = /"(?:[^"\\]|\\[^])*"|[{}:]/g;
 /** An object, written as a list of its keys and values. */
 const AS_LIST: Readonly<Record<string, string>> = { '{': '{"of":[', ':': ',', '}': ']}' };
 
+/** The same document with its keys in order: which order they come in is each storage's own. */
+export function inOrder<T extends JsonValue>(value: T): T {
+  if (Array.isArray(value)) return value.map(inOrder) as T;
+  if (!isJsonObject(value)) return value;
+  const entries = Object.entries<JsonValue>(value).map(
+    ([key, item]) => [key, inOrder(item)] as const,
+  );
+  return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1))) as T;
+}
+
 /**
  * JSON.parse, but for what V8 gets wrong, from 12.8 on: a key with an escape in it becomes another key that an
  * earlier document of the process had in that place, as long and with a backslash where the escape begins, such as \

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { BatonError } from '../../lib/errors.ts';
 import { codeOf } from '../doctor/finding.ts';
 import { StartupError } from '../startup-error.ts';
 
@@ -19,7 +20,7 @@ export async function withClient<T>(
     await client.query(`SET TIME ZONE 'UTC'`);
     return await work(client);
   } catch (error) {
-    if (error instanceof StartupError) throw error;
+    if (error instanceof StartupError || error instanceof BatonError) throw error;
     throw new StartupError(
       `The database at ${new URL(url).host} did not go along (${codeOf(error)}). Run it again.`,
     );

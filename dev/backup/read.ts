@@ -3,7 +3,7 @@ import { showProgress } from '../progress.ts';
 import { StartupError } from '../startup-error.ts';
 import { withClient } from './connection.ts';
 import { type Header, linesOf, parseRow, readHeader } from './format.ts';
-import { quoted, quotedList, readTables } from './tables.ts';
+import { KEPT, quoted, quotedList, readTables } from './tables.ts';
 
 /** What one transaction takes. */
 const ROWS = 500;
@@ -11,15 +11,6 @@ const BYTES = 2_097_152;
 
 /** Any number, the same for every restore: two into one database would get in each other's way. */
 const ADVISORY_LOCK = 2_026_112_102;
-
-/** Where nothing may be before a restore. What else there is belongs to a database that was just made, and is replaced. */
-const KEPT = [
-  'conversation_states',
-  'chat_sessions',
-  'chat_messages',
-  'channel_identities',
-  'lock_events',
-];
 
 export interface Restored {
   header: Header;

@@ -12,6 +12,15 @@ export interface Table {
 /** What belongs to a database and not to what is kept in it. */
 const OWN = 'restores';
 
+/** Where nothing may be before a restore. What else there is belongs to a database that was just made, and is replaced. */
+export const KEPT = [
+  'conversation_states',
+  'chat_sessions',
+  'chat_messages',
+  'channel_identities',
+  'lock_events',
+];
+
 /** Every table that a backup holds. */
 export async function readTables(client: pg.Client): Promise<Table[]> {
   const { rows } = await client.query<Table>(

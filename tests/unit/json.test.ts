@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BatonError } from '../../lib/errors.ts';
 import {
   assertStorable,
+  inOrder,
   isJsonObject,
   type JsonObject,
   type JsonValue,
@@ -122,6 +123,28 @@ describe('storableText', () => {
 
   it('gives what assertStorable takes', () => {
     expect(refusal(storableText('\u0000\ud83d\u0000 x \udfff'))).toBeNull();
+  });
+});
+
+describe('inOrder', () => {
+  it('prints equal documents the same, whatever the order of their keys', () => {
+    const one = parseJson(
+      '{"b":[{"z":1,"a":null}],"aa":{"y":"","x":[]},"__proto__":{"d":1,"c":2}}',
+    );
+    const other = parseJson(
+      '{"__proto__":{"c":2,"d":1},"aa":{"x":[],"y":""},"b":[{"a":null,"z":1}]}',
+    );
+    const text = JSON.stringify(inOrder(one as JsonObject));
+    expect(text).toBe(JSON.stringify(inOrder(other as JsonObject)));
+    expect(text).toBe('{"__proto__":{"c":2,"d":1},"aa":{"x":[],"y":""},"b":[{"a":null,"z":1}]}');
+  });
+
+  it('changes nothing but the order', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(inOrder(value as JsonValue)).toEqual(value);
+      }),
+    );
   });
 });
 
