@@ -47,7 +47,7 @@ async function dropGone({ from, to }: Pair, unit: Unit): Promise<void> {
 /** What is on both sides, by kind, and what is not the same. */
 export interface Comparison {
   lines: { kind: Kind; count: number; otherCount: number; checksum: string; isSame: boolean }[];
-  /** A few of the units that differ, as `kind of unit`. */
+  /** A few of the devices that differ, as `kind of device`. What else there is goes by phone numbers. */
   examples: string[];
   isSame: boolean;
 }
@@ -69,9 +69,9 @@ export async function compare(
   const [own, others] = [new Total(), new Total()];
   const different = new Set<Kind>();
   const examples: string[] = [];
-  const note = (kind: Kind, id: string) => {
+  const note = (unit: Unit, kind: Kind, id: string) => {
     different.add(kind);
-    if (examples.length < EXAMPLES) examples.push(`${kind} of ${id}`);
+    if (unit === 'device' && examples.length < EXAMPLES) examples.push(`${kind} of ${id}`);
   };
   for (const unit of units) {
     for await (const ids of ordered.ids(unit)) {
@@ -83,7 +83,7 @@ export async function compare(
       for (const id of ids.filter((one) => !ended.has(one))) {
         own.add(id, a.get(id) ?? new Map());
         others.add(id, b.get(id) ?? new Map());
-        for (const kind of differing(a.get(id), b.get(id))) note(kind, id);
+        for (const kind of differing(a.get(id), b.get(id))) note(unit, kind, id);
       }
       if (unit === 'device') onDevices(ids.length);
     }
@@ -92,7 +92,7 @@ export async function compare(
       const missing = ids.filter((id) => !here.has(id));
       for (const [id, sums] of await sumsOf(other.read(unit, missing))) {
         others.add(id, sums);
-        for (const kind of sums.keys()) note(kind, id);
+        for (const kind of sums.keys()) note(unit, kind, id);
       }
     }
   }

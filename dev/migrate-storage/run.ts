@@ -145,7 +145,7 @@ function report({ lines, examples, isSame }: Comparison): void {
         ({ kind, count, otherCount }) =>
           `  ${kind}: ${count} in PostgreSQL, ${otherCount} in Redis${count === otherCount ? ', with other content' : ''}`,
       ),
-      `  such as ${examples.join('; ')}`,
+      ...(examples.length > 0 ? [`  such as ${examples.join('; ')}`] : []),
       'Something was written meanwhile: stop the deployment and its cron, and run this again. It moves what has changed.',
     ].join('\n'),
   );
