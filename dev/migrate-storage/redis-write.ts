@@ -57,8 +57,8 @@ async function writeDevices(own: RedisAccess, pages: AsyncIterable<Row[]>): Prom
     await runInParts(own, WRITE_MESSAGES, messagesIn(rows, ways));
   }
   const inputs = heads.map(({ of, data }) => {
-    const own_ = ways.get(of) ?? new Ways();
-    return { head: printDevice(of, data), heard: own_.heard(), asked: own_.asked() };
+    const said = ways.get(of) ?? new Ways();
+    return { head: printDevice(of, data), heard: said.heard(), asked: said.asked() };
   });
   await runInParts(own, WRITE_DEVICE, inputs);
 }

@@ -111,8 +111,8 @@ withRedis('npm run migrate-storage', () => {
     const [database, prefix, next] = [await another(), newPrefix(), newPrefix()];
     const before = redisAt(prefix);
     const [device, guest] = [newDevice(), newDevice()];
-    const once_ = message(device);
-    const late = await take(before, device, once_);
+    const first = message(device);
+    const late = await take(before, device, first);
     await before.giveBack(device, late.fence, 'builtin');
     const [newer] = (await before.next([device], terms({ leaseMs: 600_000 }))).turns;
     if (newer === undefined) throw new Error('the turn was not free');
@@ -128,7 +128,7 @@ withRedis('npm run migrate-storage', () => {
     const { lock } = await before.getLock(device);
 
     const asksAfter = async (storage: Storage) => {
-      expect((await storage.accept([once_], terms()))[0]).toMatchObject({
+      expect((await storage.accept([first], terms()))[0]).toMatchObject({
         turn: null,
         messages: [{ duplicate: true, status: 'waiting' }],
       });
@@ -149,7 +149,7 @@ withRedis('npm run migrate-storage', () => {
       await asksAfter(storage);
       // who had the turn may still end it
       expect(await commit(storage, newer, commitOf('x'))).toMatchObject({
-        answered: [{ messageId: once_.externalId }],
+        answered: [{ messageId: first.externalId }],
         replies: [{ content: 'x' }],
       });
     }

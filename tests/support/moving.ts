@@ -50,7 +50,7 @@ export async function openMoving(): Promise<Moving> {
   // the tests' own way to Redis, and the command's
   const own = await bridge.enter();
   const entrance = await bridge.enter();
-  const once_ = { ...limits, maxAttempts: 1 };
+  const impatient = { ...limits, maxAttempts: 1 };
   const settings = (prefix: string, { url }: TestDatabase) => ({
     DATABASE_URL: url,
     UPSTASH_REDIS_REST_URL: entrance.url,
@@ -70,9 +70,9 @@ export async function openMoving(): Promise<Moving> {
   return {
     redis: bridge.redis,
     redisAt: (prefix, kept = 1_000) =>
-      createRedisStorage(openUpstash(own), { prefix, kept, limits: once_ }),
+      createRedisStorage(openUpstash(own), { prefix, kept, limits: impatient }),
     postgresAt({ url }) {
-      const { storage, close } = openPg(url, once_, 4);
+      const { storage, close } = openPg(url, impatient, 4);
       running.defer(close);
       return storage;
     },
