@@ -46,6 +46,8 @@ export default defineConfig({
             'tests/api/hostile.test.ts',
             'tests/api/webhook-whatsapp-batch.test.ts',
           ],
+          // what is asked here is whether the build answers; races are looked for in server and neon, without a second try
+          retry: 1,
           globalSetup: ['tests/support/global-setup.ts', 'tests/support/deployed-setup.ts'],
           env: { TEST_DRIVER: 'neon-http', TEST_DEPLOYED: 'true' },
         },
