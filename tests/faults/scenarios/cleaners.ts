@@ -74,7 +74,7 @@ export const cleaners: Scenario = {
     const { url } = await world.instance(options);
     const cleaning = [await world.instance(options), await world.instance(options)];
     const seen: Seen = { rows: 0, gone: 0, messages: [], sessions: new Set() };
-    const wanted = world.size(500, 10_000);
+    const wanted = world.size(2_000, 10_000);
     const cleaned = { locks: 0, sessions: 0, messages: 0 };
     let over = false;
     const cleaners = cleaning.map(async (instance) => {
