@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { postToUpstash, type UpstashAccess } from '../upstash.ts';
 
 /** Sends one command and gives its result. Rejects when there is no answer in time, or a refusal. */
 export type SendCommand = (words: readonly (string | number)[]) => Promise<unknown>;
@@ -6,25 +7,16 @@ export type SendCommand = (words: readonly (string | number)[]) => Promise<unkno
 const answer = z.union([z.object({ result: z.unknown() }), z.object({ error: z.string() })]);
 
 /**
- * Upstash Redis over its REST protocol: a command is a POST of its words. Their client would be 78 KB in the file that
- * every cold start reads, with or without a cache, and repeats and batches what must be sent once and be over in time.
+ * Upstash Redis, a command at a time.
  *
  * @param timeoutMs milliseconds until a command counts as failed, connecting included
  */
-export function openUpstash(
-  { url, token }: { url: string; token: string },
-  timeoutMs: number,
-): SendCommand {
+export function openUpstash(access: UpstashAccess, timeoutMs: number): SendCommand {
   return async (words) => {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify(words),
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    const told = answer.parse(await response.json());
-    if ('result' in told) return told.result;
-    throw new RefusedError(response.status);
+    const { status, told } = await postToUpstash(access, '/', words, timeoutMs);
+    const parsed = answer.parse(told);
+    if ('result' in parsed) return parsed.result;
+    throw new RefusedError(status);
   };
 }
 

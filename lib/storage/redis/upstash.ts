@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BatonError } from '../../errors.ts';
+import { postToUpstash, type UpstashAccess } from '../upstash.ts';
 
 /** Milliseconds until a call counts as failed, connecting included. */
 const TIMEOUT = 5_000;
@@ -17,21 +18,12 @@ export type Answer = { result: unknown } | { error: string };
  */
 export type Send = (commands: readonly Command[], repeatable: boolean) => Promise<Answer[]>;
 
-/**
- * Upstash Redis over its REST protocol. Two functions of it are wanted, one POST each: their own client would be 78 KB
- * in the file that every cold start reads, and begins again what must be sent once.
- */
-export function openUpstash({ url, token }: { url: string; token: string }): Send {
+/** Upstash Redis, commands in pipelines. */
+export function openUpstash(access: UpstashAccess): Send {
   const post = async (commands: readonly Command[]): Promise<Answer[]> => {
-    const response = await fetch(`${url.replace(/\/+$/, '')}/pipeline`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify(commands),
-      signal: AbortSignal.timeout(TIMEOUT),
-    });
-    const answers: unknown = await response.json();
-    if (Array.isArray(answers) && answers.length === commands.length) return answers as Answer[];
-    throw new Error(`Redis refused a call: HTTP ${response.status}`);
+    const { status, told } = await postToUpstash(access, '/pipeline', commands, TIMEOUT);
+    if (Array.isArray(told) && told.length === commands.length) return told as Answer[];
+    throw new Error(`Redis refused a call: HTTP ${status}`);
   };
   return async (commands, repeatable) => {
     const started = performance.now();
