@@ -8,8 +8,9 @@ export default defineConfig({
   test: {
     // Most of them wait for a server: one worker on two cores, the default, takes twice as long.
     maxWorkers: Math.max(3, availableParallelism()),
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // These only end what hangs. How long something may take is asked by the tests it matters to.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     projects: [
       { extends: true, test: { name: 'unit', include: ['tests/unit/**/*.test.ts'] } },
       {

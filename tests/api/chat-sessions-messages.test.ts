@@ -9,7 +9,7 @@ let calls: Chat;
 let id: string;
 
 beforeAll(async () => {
-  api = await startApi({ REPLY_WAIT: '1', MAX_ATTEMPTS: '1' }, { registry: script.registry });
+  api = await startApi({ REPLY_WAIT: '3', MAX_ATTEMPTS: '1' }, { registry: script.registry });
   calls = chat(api);
 });
 beforeEach(async () => {
@@ -125,7 +125,7 @@ describe('POST 202', () => {
     const first = calls.say(id, 'one');
     await working();
 
-    const answer = await within(5, 'the answer', calls.say(id, 'two', 'm2'));
+    const answer = await within(30, 'the answer', calls.say(id, 'two', 'm2'));
 
     expect([answer.status, answer.json]).toEqual([202, { message_id: 'm2', queued: true }]);
     expect(answer.headers.get('retry-after')).toMatch(/^\d+$/);

@@ -137,7 +137,7 @@ describe('202 queued', () => {
     const first = ask(device, 'one', { message_id: 'm1' });
     await slow.entered;
     const second = await within(
-      5,
+      30,
       'the answer',
       post(device, { message: 'two', message_id: 'm2' }),
     );

@@ -46,7 +46,7 @@ async function peakOf(run: () => Promise<void>): Promise<number> {
   return Math.round((Math.max(peak, process.memoryUsage().rss) - before) / 1_048_576);
 }
 
-describe('a body of 1,000 updates', { timeout: 120_000 }, () => {
+describe('a body of 1,000 updates', () => {
   test('is stored by one statement, and one for the statuses; all are answered, a few at a time', async () => {
     const calls: string[] = [];
     hook.api.app.storage = counted(hook.api.app.storage, calls);

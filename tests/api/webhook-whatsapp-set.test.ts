@@ -123,7 +123,7 @@ async function postAll(list: readonly string[], times = 1): Promise<void> {
   }
 }
 
-describe('a body of the set, once and five times at the same moment', { timeout: 120_000 }, () => {
+describe('a body of the set, once and five times at the same moment', () => {
   test.for(Object.entries(expectations))('%s', async ([file, wanted]) => {
     await postAll([file]);
 
@@ -176,7 +176,7 @@ describe('a body of the set, once and five times at the same moment', { timeout:
   });
 });
 
-describe('all bodies of the set', { timeout: 240_000 }, () => {
+describe('all bodies of the set', () => {
   /** A colleague who has answered from the app lets go again at once: the bodies after it are to be answered. */
   async function run(list: readonly string[], times = 1): Promise<void> {
     for (const file of list) {

@@ -199,7 +199,7 @@ describe('200 once everything usable is stored, 5xx only when storing failed', (
   test('the answer does not wait for the agent', async () => {
     const release = script.hold();
 
-    const answer = await within(5, 'the 200', post(await load('msg-text.json')));
+    const answer = await within(30, 'the 200', post(await load('msg-text.json')));
 
     expect(answer.status).toBe(200);
     expect(await users()).toMatchObject([{ status: 'waiting' }]);

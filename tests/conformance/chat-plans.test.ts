@@ -265,7 +265,7 @@ describe('an export', () => {
     expect(lines).toBeGreaterThan(SESSIONS * EACH);
     expect(bytes).toBeGreaterThan(20 * MEBIBYTE);
     expect(peak).toBeLessThan(8 * MEBIBYTE);
-  }, 120_000);
+  });
 
   it('of a single thread of 100,000 messages as well, in their order', async () => {
     await client.query(
@@ -290,5 +290,5 @@ describe('an export', () => {
     expect(lines).toBe(Number(rows[0]?.count));
     expect(lines).toBeGreaterThan(SESSIONS * EACH - 2_000);
     expect(peak).toBeLessThan(8 * MEBIBYTE);
-  }, 120_000);
+  });
 });

@@ -65,7 +65,7 @@ beforeAll(async () => {
      FROM generate_series(1, ${MESSAGES / EACH}) g, generate_series(1, ${EACH}) k ORDER BY g, k`,
   );
   kept = await stored(source);
-}, 120_000);
+});
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
   await Promise.all(databases.map((database) => database.drop()));
@@ -143,7 +143,7 @@ test('restored into an empty database, everything is the same, byte for byte', a
   await backUp(target, files.again);
   const rowsOf = async (file: string) => (await readFile(file, 'utf8')).split('\n').slice(1, -2);
   expect(await rowsOf(files.again)).toEqual(await rowsOf(files.whole));
-}, 120_000);
+});
 
 test('a restored deployment goes on: fences grow, redeliveries and people are known', async () => {
   const target = await another();
@@ -199,7 +199,7 @@ test('broken off, it goes on where it was', async () => {
   expect(Number(before)).toBeGreaterThan(1_000);
   expect(Number(rows)).toBeGreaterThan(1_000);
   expect(await stored(target)).toEqual(kept);
-}, 120_000);
+});
 
 test('neither holds more than a part in memory, however much there is', async () => {
   const large = await another();
@@ -218,7 +218,7 @@ test('neither holds more than a part in memory, however much there is', async ()
   const { code, err } = await restore(target, file, little);
   expect([code, err]).toEqual([0, '']);
   expect(await stored(target)).toEqual(await stored(large));
-}, 120_000);
+});
 
 test.each<readonly [string, (text: string) => string, RegExp]>([
   ['is no backup', () => '{"hello":1}\n', /is not a backup of Baton/],

@@ -12,7 +12,7 @@ test('a round shows every function beside the drivers, and the exit code says wh
   expect(verdicts).toHaveLength(3);
   expect(code).toBe(verdicts.some((line) => line.startsWith('FAILS')) ? 1 : 0);
   expect(err).toBe('\rround 1 of 1\n');
-}, 120_000);
+});
 
 test.each([
   [['--help'], 0],

@@ -96,7 +96,7 @@ test('no function is large or slow to load: at most three times the database dri
     );
     expect(times, path).toBeLessThan(3);
   }
-}, 120_000);
+});
 
 test('it answers, on pg as on Neon: the page, a conversation, and 404 where there is nothing', async () => {
   const database = await createDatabase();

@@ -43,7 +43,7 @@ test('cleanup goes on until nothing is left to do, and is counted', async () => 
   expect(told).toMatch(/^scheduling +2 /m);
   expect(told).toMatch(/^runs +2$/m);
   expect(told).toMatch(/^locks +1200$/m);
-}, 120_000);
+});
 
 test.each(['stats.ts', 'cleanup.ts'])('%s says how to use it', async (file) => {
   const { code, out } = await command(file, '--help');
@@ -76,7 +76,7 @@ test('without DATABASE_URL they work on the database of npm run dev, whether it 
   } finally {
     await rm(dataDir, { recursive: true, force: true });
   }
-}, 120_000);
+});
 
 test('a database of the settings’ own that is not there yet', async () => {
   const { code, err } = await run('stats.ts', [], { DATA_DIR: '/nonexistent/baton' });

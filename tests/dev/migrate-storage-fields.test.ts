@@ -25,7 +25,7 @@ withRedis('npm run migrate-storage', () => {
       expect(rows.length, table).toBeGreaterThan(0);
       expect(await rowsIn(after, table, own, which), table).toEqual(rows);
     }
-  }, 60_000);
+  });
 
   it('brings back every key of Redis but what belongs to its clock, by way of PostgreSQL', async () => {
     const [database, before, after] = [await moving.another(), newPrefix(), newPrefix()];
@@ -37,7 +37,7 @@ withRedis('npm run migrate-storage', () => {
     const has = await contentOf(moving, after, erased);
     expect(Object.keys(had).length).toBeGreaterThan(200);
     expect(has).toEqual(had);
-  }, 60_000);
+  });
 });
 
 /** What each table has for itself, and which of its rows are moved. */

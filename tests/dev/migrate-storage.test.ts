@@ -21,7 +21,7 @@ withRedis('npm run migrate-storage', () => {
     moving = await openMoving();
     kept = await fill(redisAt(source), SESSIONS);
     picture = await pictureOf(redisAt(source), kept);
-  }, 120_000);
+  });
   afterAll(() => moving.close());
 
   const redisAt = (prefix: string, most?: number) => moving.redisAt(prefix, most);
@@ -53,7 +53,7 @@ withRedis('npm run migrate-storage', () => {
       }
     }
     expect(await pictureOf(redisAt(source), kept)).toEqual(picture);
-  }, 120_000);
+  });
 
   it('goes on where it was killed, both ways, and changes nothing when it is done', async () => {
     const [database, prefix] = [await another(), newPrefix()];
@@ -79,7 +79,7 @@ withRedis('npm run migrate-storage', () => {
       out: expect.stringMatching(/^Everything was moved at .+, and nothing was changed now\.\n$/),
     });
     expect(await redisAt(prefix).getState(device)).toMatchObject({ state: { a: 1 } });
-  }, 120_000);
+  });
 
   it('tells what was written meanwhile, and moves it when it is run again', async () => {
     const database = await another();
@@ -105,7 +105,7 @@ withRedis('npm run migrate-storage', () => {
     const again = await move(toPostgres, prefix, database);
     expect([again.code, again.err]).toEqual([0, '']);
     expect((await postgresAt(database).getLock(device)).lock).toMatchObject({ agent: 'late' });
-  }, 60_000);
+  });
 
   it('knows redeliveries, senders and links, and refuses who was late before', async () => {
     const [database, prefix, next] = [await another(), newPrefix(), newPrefix()];
@@ -155,7 +155,7 @@ withRedis('npm run migrate-storage', () => {
     }
     const [again] = await postgresAt(database).accept([erased], terms());
     expect(again).toMatchObject({ messages: [{ duplicate: true, status: 'erased' }] });
-  }, 60_000);
+  });
 
   it('says before it begins what Redis would not keep, and leaves it behind only if it may', async () => {
     const [database, prefix] = [await another(), newPrefix()];
@@ -194,7 +194,7 @@ withRedis('npm run migrate-storage', () => {
       turn: null,
       messages: [{ duplicate: true }],
     });
-  }, 60_000);
+  });
 
   it('leaves a target alone that holds something, or another move', async () => {
     const [full, half, prefix] = [await another(), await another(), newPrefix()];
@@ -209,7 +209,7 @@ withRedis('npm run migrate-storage', () => {
     );
     expect(await killedAt(2, toPostgres, source, half)).toBe('SIGKILL');
     expect((await move(toPostgres, prefix, half)).err).toMatch(/was broken off: finish that one/);
-  }, 60_000);
+  });
 
   it('counts what it would move, and writes nothing', async () => {
     const database = await another();
@@ -218,7 +218,7 @@ withRedis('npm run migrate-storage', () => {
     expect(out).toMatch(new RegExp(`^devices +\\d{3}$`, 'm'));
     const now = await move(toPostgres, source, database);
     expect(now.code).toBe(0);
-  }, 60_000);
+  });
 
   it.each([
     [['--from', 'redis', '--to', 'redis'], {}, 'Say from where and where to'],

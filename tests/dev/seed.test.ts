@@ -62,14 +62,14 @@ test('the benchmark of sessions shows each call beside a SELECT, and the exit co
   for (const name of ['SELECT by key', 'lock get', 'history', 'list of a user', 'search by a user'])
     expect(out).toMatch(new RegExp(`^${name}( +\\d+\\.\\d\\d){5}$`, 'm'));
   expect(code).toBe(/^FAILS/m.test(out) ? 1 : 0);
-}, 120_000);
+});
 
 test('the benchmark of the clean-up shows what readers saw, and that no live row is gone', async () => {
   const args = ['--rows', '4000', '--expired', '1500', '--readers', '2', '--seconds', '1'];
   const { out } = await run('bench-cleanup.ts', args);
   expect(out).toContain('cleaned up: 1500 locks, 1500 sessions, 1500 messages, in ');
   expect(out).toMatch(/^holds {2}no live row is gone$/m);
-}, 120_000);
+});
 
 test.each(['seed.ts', 'bench-sessions.ts', 'bench-cleanup.ts'])(
   '%s says how to use it',

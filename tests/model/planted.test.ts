@@ -56,7 +56,7 @@ describe('a fault in the model', () => {
   });
   afterAll(() => postgres.close());
 
-  it.each(Object.keys(faults))('%s: is found', { timeout: 300_000 }, async (name) => {
+  it.each(Object.keys(faults))('%s: is found', async (name) => {
     const scripts = fc.array(command, { maxLength: 60, size: 'max' });
     let played = 0;
     let found: Difference | null = null;

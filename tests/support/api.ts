@@ -339,7 +339,7 @@ export async function refuse(
 export async function until(
   what: string,
   isTrue: () => Promise<boolean>,
-  seconds = 10,
+  seconds = 60,
 ): Promise<void> {
   const deadline = performance.now() + seconds * 1_000;
   while (!(await isTrue())) {

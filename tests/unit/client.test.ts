@@ -304,48 +304,44 @@ describe('the file', () => {
     expect(bytes).toBeLessThan(3_000);
   });
 
-  it(
-    'compiles for browsers under strict types, with nothing of Node',
-    { timeout: 60_000 },
-    async () => {
-      const folder = await mkdtemp(join(tmpdir(), 'baton-client-'));
-      try {
-        for (const name of ['client.ts', 'client-types.ts']) {
-          await symlink(join(root, 'lib', name), join(folder, name));
-        }
-        await writeFile(
-          join(folder, 'use.ts'),
-          "import { createClient } from './client.ts';\nexport const lock = createClient().lock.get();\n",
-        );
-        const config = {
-          compilerOptions: {
-            target: 'es2022',
-            lib: ['es2023', 'dom', 'dom.iterable'],
-            module: 'esnext',
-            moduleResolution: 'bundler',
-            allowImportingTsExtensions: true,
-            preserveSymlinks: true,
-            types: [],
-            noEmit: true,
-            strict: true,
-            exactOptionalPropertyTypes: true,
-            noUncheckedIndexedAccess: true,
-            noImplicitOverride: true,
-            isolatedModules: true,
-            verbatimModuleSyntax: true,
-          },
-        };
-        await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config));
-        const tsc = join(root, 'node_modules/typescript/bin/tsc');
-        const { stdout, status } = spawnSync(process.execPath, [tsc, '-p', folder], {
-          encoding: 'utf8',
-        });
-        expect([status, stdout]).toEqual([0, '']);
-      } finally {
-        await rm(folder, { recursive: true, force: true });
+  it('compiles for browsers under strict types, with nothing of Node', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'baton-client-'));
+    try {
+      for (const name of ['client.ts', 'client-types.ts']) {
+        await symlink(join(root, 'lib', name), join(folder, name));
       }
-    },
-  );
+      await writeFile(
+        join(folder, 'use.ts'),
+        "import { createClient } from './client.ts';\nexport const lock = createClient().lock.get();\n",
+      );
+      const config = {
+        compilerOptions: {
+          target: 'es2022',
+          lib: ['es2023', 'dom', 'dom.iterable'],
+          module: 'esnext',
+          moduleResolution: 'bundler',
+          allowImportingTsExtensions: true,
+          preserveSymlinks: true,
+          types: [],
+          noEmit: true,
+          strict: true,
+          exactOptionalPropertyTypes: true,
+          noUncheckedIndexedAccess: true,
+          noImplicitOverride: true,
+          isolatedModules: true,
+          verbatimModuleSyntax: true,
+        },
+      };
+      await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config));
+      const tsc = join(root, 'node_modules/typescript/bin/tsc');
+      const { stdout, status } = spawnSync(process.execPath, [tsc, '-p', folder], {
+        encoding: 'utf8',
+      });
+      expect([status, stdout]).toEqual([0, '']);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
 
   it('imports nothing but its own types', async () => {
     for (const [name, imported] of [
