@@ -2,7 +2,6 @@ import { sql } from 'drizzle-orm';
 import {
   bigint,
   boolean,
-  customType,
   index,
   integer,
   jsonb,
@@ -10,22 +9,12 @@ import {
   pgTable,
   primaryKey,
   text,
-  timestamp,
   unique,
   uniqueIndex,
   uuid,
   varchar,
 } from 'drizzle-orm/pg-core';
-
-const bytes = customType<{ data: Uint8Array }>({ dataType: () => 'bytea' });
-const searchVector = customType<{ data: string }>({ dataType: () => 'tsvector' });
-
-/**
- * Milliseconds, because that is what the wire carries: with microseconds in the row, a lock could be
- * held by 0.3 ms while the two printed times are equal.
- */
-const time = (name: string) => timestamp(name, { withTimezone: true, precision: 3 });
-const serial64 = (name: string) => bigint(name, { mode: 'bigint' });
+import { bytes, searchVector, serial64, time } from './columns.ts';
 
 /** Fences and versions of every row come from here, so that none ever falls back, even after a row is gone. */
 export const versions = pgSequence('baton_versions', { cache: 1 });
@@ -42,7 +31,6 @@ export const conversationStates = pgTable(
   'conversation_states',
   {
     deviceId: uuid('device_id').primaryKey(),
-
     activeAgent: varchar('active_agent', { length: 50 }),
     lockedAt: time('locked_at'),
     /** The lock's TTL in seconds; a renewal starts it anew. */
@@ -73,11 +61,9 @@ export const conversationStates = pgTable(
     /** Equal to turn_fence while the committed replies are being sent. */
     committedFence: serial64('committed_fence'),
     committedHash: bytes('committed_hash'),
-
     createdAt: time('created_at').notNull().defaultNow(),
     /** The clock of the last operation on this row. */
     updatedAt: time('updated_at').notNull().defaultNow(),
-
     /** RATE_LIMIT: the moment until which what was let in so far counts (a generic cell rate algorithm, one column). */
     rateUntil: time('rate_until'),
     /** When everything of the device was erased; whoever speaks for it begins afresh. */
@@ -280,8 +266,7 @@ export const lockEvents = pgTable(
     agent: varchar('agent', { length: 50 }).notNull(),
     startedAt: time('started_at').notNull(),
     endedAt: time('ended_at').notNull(),
-    /** expired, cleared or handed_over. */
-    reason: text('reason').notNull(),
+    reason: text('reason', { enum: ['expired', 'cleared', 'handed_over'] }).notNull(),
   },
   (table) => [
     // a device's timeline, newest first

@@ -12,7 +12,6 @@ export type Version = Branded<string, 'Version'>;
 
 /** Whose messages: answered by this deployment's agents, or by a worker elsewhere. */
 export type Lane = 'builtin' | 'external';
-
 /** The holder of the lock that no code may answer for. */
 export const HUMAN = 'human';
 
