@@ -245,10 +245,7 @@ export interface Delivery {
   retryMs?: number;
   /** Its turn to be sent never came: counts as no attempt. */
   untried?: boolean;
-  /**
-   * Of a failed one: goes out in its place as a reply of its own, marked `reopens` in its metadata. Once: not again
-   * before the person has written.
-   */
+  /** Of a failed one: a reply that goes out in its place, marked `reopens`. Not twice before the person has written. */
   instead?: Reply;
 }
 
