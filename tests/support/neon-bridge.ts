@@ -51,10 +51,9 @@ export async function startNeonBridge(): Promise<NeonBridge> {
       broken = true;
     };
     client.on('error', breaks);
-    const [pid] = (await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows;
+    const pid = await backendOf(client);
     response.on('close', () => {
-      if (!response.writableEnded)
-        pool.query('SELECT pg_cancel_backend($1)', [pid?.pid]).catch(breaks);
+      if (!response.writableEnded) pool.query('SELECT pg_cancel_backend($1)', [pid]).catch(breaks);
     });
     try {
       if ('queries' in asked) {
@@ -89,6 +88,18 @@ export async function startNeonBridge(): Promise<NeonBridge> {
       await Promise.all([...pools.values()].map((pool) => pool.end()));
     },
   };
+}
+
+const backends = new WeakMap<pg.PoolClient, number>();
+
+/** The process that serves a connection, asked once: to ask each time would double what a test's statements cost. */
+async function backendOf(client: pg.PoolClient): Promise<number> {
+  const known = backends.get(client);
+  if (known !== undefined) return known;
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  const pid = rows[0]?.pid ?? NaN;
+  backends.set(client, pid);
+  return pid;
 }
 
 async function run(client: pg.PoolClient, { query: text, params }: Query, arrays: boolean) {
