@@ -1,18 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Config, readConfig } from '../../lib/config.ts';
-
-type Environment = Record<string, string>;
-
-function configOf(env: Environment): Config {
-  const result = readConfig(env);
-  if (!result.ok) throw new Error(result.mistakes.join('\n'));
-  return result.config;
-}
-
-function mistakesOf(env: Environment): string[] {
-  const result = readConfig(env);
-  return result.ok ? [] : result.mistakes;
-}
+import { configOf, type Environment, mistakesOf } from '../support/settings.ts';
 
 const secret = 's'.repeat(32);
 const names = { USER_JWT_ISSUER: 'https://login.example', USER_JWT_AUDIENCE: 'shop' };
