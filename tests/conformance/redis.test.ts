@@ -23,16 +23,16 @@ withRedis('redis', () => {
   storageConformance(
     openRedisAt(() => entrance),
     {
-      'chat texts: lists everybody’s': 'sessions are found by user and by device: callers get 501',
+      'chat lists: lists everybody’s': 'sessions are found by user and by device: callers get 501',
       // lists and exports of expired sessions are asked for in redis-keys.test.ts
-      'chat texts: leaves expired sessions out of lists, searches and exports, unless they are asked for':
+      'chat lists: leaves expired sessions out of lists, searches and exports, unless they are asked for':
         search,
-      'chat texts: finds words in any order and case, of questions and of answers, and nothing of other users':
+      'chat search: finds words in any order and case, of questions and of answers, and nothing of other users':
         search,
-      'chat texts: finds phrases as they are, and leaves out what has a minus': search,
-      'chat texts: finds words whatever accents either side has, composed or not': search,
-      'chat texts: finds what stands between slashes and in markup': search,
-      'chat texts: shows where the words are': search,
+      'chat search: finds phrases as they are, and leaves out what has a minus': search,
+      'chat search: finds words whatever accents either side has, composed or not': search,
+      'chat search: finds what stands between slashes and in markup': search,
+      'chat search: shows where the words are': search,
       'figures: of nothing are nothing': figures,
       'figures: locks: live ones by agent and by age, ended ones by how long they were held, and who came after':
         figures,
@@ -41,14 +41,14 @@ withRedis('redis', () => {
       'figures: messages by day, the time to the answer, and what failed': figures,
       'figures: what was purged is in none of them': figures,
       'figures: counts add up, also fifty at once': figures,
-      'chat texts: shows a piece of a long text with the words in it': search,
-      'chat texts: ranks: sessions that say more of it first, and in each the five messages that fit best':
+      'chat search: shows a piece of a long text with the words in it': search,
+      'chat search: ranks: sessions that say more of it first, and in each the five messages that fit best':
         search,
-      'chat texts: searches in pages: each session once, in the order of one long page': search,
-      'chat texts: searches a device’s messages, and everybody’s': search,
-      'chat texts: finds nothing by words that are none, and refuses to look for everything but a word':
+      'chat search: searches in pages: each session once, in the order of one long page': search,
+      'chat search: searches a device’s messages, and everybody’s': search,
+      'chat search: finds nothing by words that are none, and refuses to look for everything but a word':
         search,
-      'chat texts: finds what waits for its answer, and nothing that was deleted': search,
+      'chat search: finds what waits for its answer, and nothing that was deleted': search,
     },
   );
 

@@ -2,11 +2,16 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { Harness, Open } from '../support/storage.ts';
 import { acceptCases } from './accept.ts';
 import { answerCases } from './answer.ts';
+import { chatDeletionCases } from './chat-deletion.ts';
+import { chatHistoryCases } from './chat-history.ts';
+import { chatListCases } from './chat-lists.ts';
+import { chatMessageCases } from './chat-messages.ts';
+import { chatSearchCases } from './chat-search.ts';
 import { chatSessionCases } from './chat-sessions.ts';
-import { chatTextCases } from './chat-texts.ts';
 import { channelEventCases } from './channel-events.ts';
 import { cleanUpCases } from './clean-up.ts';
 import { clockCases } from './clock.ts';
+import { commitLockAndStateCases } from './commit-lock-and-state.ts';
 import { commitCases } from './commit.ts';
 import { deliveryCases } from './delivery.ts';
 import { figureCases } from './figures.ts';
@@ -24,6 +29,7 @@ import { peopleCases } from './people.ts';
 import { raceCases } from './races.ts';
 import { rateCases } from './rates.ts';
 import { recoveryCases } from './recovery.ts';
+import { repeatedCases } from './repeated.ts';
 import { reportCases } from './reports.ts';
 import { retentionCases } from './retention.ts';
 import { sessionCases } from './sessions.ts';
@@ -39,12 +45,14 @@ const groups = {
   human: humanCases,
   state: stateCases,
   accept: acceptCases,
+  repeated: repeatedCases,
   people: peopleCases,
   identities: identityCases,
   'channel events': channelEventCases,
   lanes: laneCases,
   next: nextCases,
   commit: commitCases,
+  'commit of lock and state': commitLockAndStateCases,
   lease: leaseCases,
   delivery: deliveryCases,
   statuses: statusCases,
@@ -55,7 +63,11 @@ const groups = {
   answer: answerCases,
   sessions: sessionCases,
   'chat sessions': chatSessionCases,
-  'chat texts': chatTextCases,
+  'chat messages': chatMessageCases,
+  'chat deletion': chatDeletionCases,
+  'chat lists': chatListCases,
+  'chat search': chatSearchCases,
+  'chat history': chatHistoryCases,
   'clean-up': cleanUpCases,
   retention: retentionCases,
   figures: figureCases,
