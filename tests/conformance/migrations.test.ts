@@ -1,231 +1,22 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { is } from 'drizzle-orm';
-import { getTableConfig, PgTable } from 'drizzle-orm/pg-core';
-import { generateDrizzleJson, generateMigration } from 'drizzle-kit/api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findDrift } from '../../drizzle/check.ts';
-import { folder, type FunctionFile, readFunctions, readMigrations } from '../../drizzle/files.ts';
+import { readMigrations } from '../../drizzle/files.ts';
 import { migrate } from '../../drizzle/migrate.ts';
-import * as schema from '../../drizzle/schema.ts';
 import {
   createEmptyDatabase,
+  createFreshDatabase,
   describeTables,
   readFrom,
   readStoredFunctions,
-  readTriggers,
 } from '../support/catalog.ts';
-import { createDatabase, runOn, type TestDatabase } from '../support/postgres.ts';
-
-/** A database for one test, gone afterwards. */
-async function using<T>(
-  create: () => Promise<TestDatabase>,
-  test: (url: string) => Promise<T>,
-): Promise<T> {
-  const database = await create();
-  try {
-    return await test(database.url);
-  } finally {
-    await database.drop();
-  }
-}
-
-const tables = Object.values(schema)
-  .filter((entry) => is(entry, PgTable))
-  .map((table) => getTableConfig(table));
+import { createDatabase, runOn, type TestDatabase, using } from '../support/postgres.ts';
 
 let migrated: TestDatabase;
 
 beforeAll(async () => {
-  migrated = await createEmptyDatabase();
-  await migrate(migrated.url);
+  migrated = await createFreshDatabase();
 });
 
 afterAll(() => migrated.drop());
-
-describe('a fresh migration', () => {
-  it('is in step with schema, functions and check sums', async () => {
-    expect(await findDrift()).toEqual([]);
-  });
-
-  it('makes the tables of schema.ts and no other', async () => {
-    const rows = await readFrom<{ name: string }>(
-      migrated.url,
-      "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'",
-    );
-    expect(rows.map(({ name }) => name).toSorted()).toEqual(
-      tables.map(({ name }) => name).toSorted(),
-    );
-    expect(tables).toHaveLength(10);
-  });
-
-  it.each(tables)(
-    'gives $name the columns of schema.ts, in its order',
-    async ({ name, columns }) => {
-      const rows = await readFrom(
-        migrated.url,
-        `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS "notNull",
-         a.attgenerated = 's' AS generated, a.attidentity = 'a' AS identity, a.atthasdef AND a.attgenerated = '' AS "hasDefault"
-       FROM pg_attribute a WHERE a.attrelid = '${name}'::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
-      );
-      expect(rows).toEqual(
-        columns.map((column) => ({
-          name: column.name,
-          type: column
-            .getSQLType()
-            .replace('varchar', 'character varying')
-            .replace('timestamp (', 'timestamp('),
-          notNull: column.notNull,
-          generated: column.generated !== undefined,
-          identity: column.generatedIdentity !== undefined,
-          hasDefault: column.default !== undefined,
-        })),
-      );
-    },
-  );
-
-  it.each(tables)(
-    'gives $name the indexes of schema.ts',
-    async ({ name, indexes, primaryKeys, uniqueConstraints, columns }) => {
-      const rows = await readFrom<{ name: string }>(
-        migrated.url,
-        `SELECT c.relname AS name, i.indisunique AS "unique", i.indpred IS NOT NULL AS partial, m.amname AS method,
-         array(SELECT pg_get_indexdef(i.indexrelid, k, true) FROM generate_series(1, i.indnkeyatts) k) AS columns
-       FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
-       WHERE i.indrelid = '${name}'::regclass`,
-      );
-      const key = (named: string, on: string[]) => ({
-        name: named,
-        unique: true,
-        partial: false,
-        method: 'btree',
-        columns: on,
-      });
-      const own = columns
-        .filter((column) => column.primary)
-        .map((column) => key(`${name}_pkey`, [column.name]));
-      const expected = [
-        ...indexes.map(({ config }) => ({
-          name: config.name,
-          unique: config.unique,
-          partial: config.where !== undefined,
-          method: config.method ?? 'btree',
-          columns: config.columns.map((column) => ('name' in column ? column.name : '')),
-        })),
-        ...uniqueConstraints.map((constraint) =>
-          key(
-            constraint.getName() ?? '',
-            constraint.columns.map((column) => column.name),
-          ),
-        ),
-        ...primaryKeys.map((primary) =>
-          key(
-            primary.getName(),
-            primary.columns.map((column) => column.name),
-          ),
-        ),
-        ...own,
-      ];
-      const byName = (a: { name?: string | undefined }, b: { name?: string | undefined }) =>
-        String(a.name).localeCompare(String(b.name));
-      expect(rows.toSorted(byName)).toEqual(expected.toSorted(byName));
-    },
-  );
-
-  it('gives what schema.ts alone would give, conditions and defaults included', async () => {
-    const statements = await generateMigration(
-      generateDrizzleJson({}),
-      generateDrizzleJson(schema),
-    );
-    // what a column is generated by, or begins with, no schema can say
-    const configuration = await readFile(join(folder, '0000_search.sql'), 'utf8');
-    const clock = await readFile(join(folder, 'functions/baton_now_v1.sql'), 'utf8');
-    const vector = await readFile(join(folder, 'functions/baton_search_vector_v1.sql'), 'utf8');
-    await using(createEmptyDatabase, async (url) => {
-      await runOn(url, configuration, clock, vector, ...statements);
-      const fromSchema = await describeTables(url);
-      expect(await describeTables(migrated.url)).toEqual(fromSchema);
-      expect(fromSchema.length).toBeGreaterThan(90);
-    });
-  });
-
-  it('leaves room on the pages that every turn updates', async () => {
-    const rows = await readFrom(
-      migrated.url,
-      "SELECT reloptions FROM pg_class WHERE oid = 'conversation_states'::regclass",
-    );
-    expect(rows).toEqual([{ reloptions: ['fillfactor=70'] }]);
-  });
-
-  it('makes two keys of its own for each database, 64 bytes each', async () => {
-    const query =
-      "SELECT octet_length(inner_key) AS inner, octet_length(outer_key) AS outer, inner_key = outer_key AS same, encode(inner_key, 'hex') AS key FROM deployment_keys";
-    const rows = await readFrom<{ key: string }>(migrated.url, query);
-    expect(rows).toMatchObject([{ inner: 64, outer: 64, same: false }]);
-    await using(createEmptyDatabase, async (url) => {
-      await migrate(url);
-      const [other] = await readFrom<{ key: string }>(url, query);
-      expect(other?.key).toMatch(/^[0-9a-f]{128}$/);
-      expect(other?.key).not.toBe(rows[0]?.key);
-    });
-  });
-});
-
-describe('the SQL functions', () => {
-  /** What stands between the quotes of a file's function. */
-  function bodyOf({ name, sql }: FunctionFile): string {
-    const found = new RegExp(String.raw`FUNCTION ${name}\([^$]*\$\$([^]*?)\$\$`).exec(sql);
-    if (found?.[1] === undefined) throw new Error(`no function ${name} in its file`);
-    return found[1];
-  }
-
-  it('are those of the files, each once and no other', async () => {
-    const stored = await readStoredFunctions(migrated.url);
-    const files = await readFunctions();
-    expect(stored.map(({ name }) => name)).toEqual(files.map(({ name }) => name));
-    expect(files.length).toBeGreaterThan(20);
-  });
-
-  it('have names with a version, and stand one to a file', async () => {
-    for (const { name, sql } of await readFunctions()) {
-      expect(name).toMatch(/^baton_[a-z_]+_v\d+$/);
-      expect(
-        [...sql.matchAll(/CREATE OR REPLACE FUNCTION (\w+)\(/g)].map(([, defined]) => defined),
-      ).toEqual([name]);
-    }
-  });
-
-  it('have the bodies of their files', async () => {
-    const stored = await readStoredFunctions(migrated.url);
-    const bodies = (await readFunctions()).map((file) => ({ name: file.name, body: bodyOf(file) }));
-    expect(stored.map(({ name, body }) => ({ name, body }))).toEqual(bodies);
-  });
-
-  it('stay as they are, arguments, results, volatility and triggers, when the files are run again', async () => {
-    await using(createDatabase, async (url) => {
-      const [functions, triggers] = [await readStoredFunctions(url), await readTriggers(url)];
-      await runOn(
-        url,
-        'SET check_function_bodies = off',
-        ...(await readFunctions()).map(({ sql }) => sql),
-      );
-      expect(await readStoredFunctions(url)).toEqual(functions);
-      expect(await readTriggers(url)).toEqual(triggers);
-      expect(triggers).toHaveLength(1);
-    });
-  });
-
-  it('are accepted by a database that checks their bodies', async () => {
-    await using(createDatabase, async (url) => {
-      const run = runOn(
-        url,
-        'SET check_function_bodies = on',
-        ...(await readFunctions()).map(({ sql }) => sql),
-      );
-      await expect(run).resolves.toBeUndefined();
-    });
-  });
-});
 
 describe('migrate', () => {
   const applied = (url: string) =>
@@ -378,5 +169,3 @@ describe('migrate', () => {
     await expect(migrate(nowhere.href)).rejects.toMatchObject({ code: '3D000' });
   });
 });
-
-// A copy of the folder and a process of its own each time, so only what the pure functions below cannot show.

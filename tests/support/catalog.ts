@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
+import { migrate } from '../../drizzle/migrate.ts';
 import { databaseUrl, runOn, type TestDatabase } from './postgres.ts';
 
 /** A database that nobody has migrated. */
@@ -12,6 +13,13 @@ export async function createEmptyDatabase(): Promise<TestDatabase> {
     url: databaseUrl(server, name),
     drop: () => runOn(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
   };
+}
+
+/** A database that was migrated from nothing, and is no copy of the template. */
+export async function createFreshDatabase(): Promise<TestDatabase> {
+  const database = await createEmptyDatabase();
+  await migrate(database.url);
+  return database;
 }
 
 /** The rows of one query, on a connection of its own. */

@@ -32,6 +32,19 @@ export async function createDatabase(): Promise<TestDatabase> {
   };
 }
 
+/** A database for one test, gone afterwards. */
+export async function using<T>(
+  create: () => Promise<TestDatabase>,
+  test: (url: string) => Promise<T>,
+): Promise<T> {
+  const database = await create();
+  try {
+    return await test(database.url);
+  } finally {
+    await database.drop();
+  }
+}
+
 /** The same server and role, another database. */
 export function databaseUrl(server: string, name: string): string {
   const url = new URL(server);
