@@ -24,7 +24,7 @@ withRedis('redis', () => {
     openRedisAt(() => entrance),
     {
       'chat lists: lists everybody’s': 'sessions are found by user and by device: callers get 501',
-      // lists and exports of expired sessions are asked for in redis-keys.test.ts
+      // lists and exports of expired sessions are asked for in redis-sessions.test.ts
       'chat lists: leaves expired sessions out of lists, searches and exports, unless they are asked for':
         search,
       'chat search: finds words in any order and case, of questions and of answers, and nothing of other users':
