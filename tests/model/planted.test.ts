@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Storage } from '../../lib/storage/storage.ts';
-import { command } from './commands.ts';
+import { command } from './any-command.ts';
 import { Difference, replay } from './replay.ts';
 import { type Movable, openMovablePostgres } from './sides.ts';
 

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
-import { type Command, command } from './commands.ts';
+import { command } from './any-command.ts';
+import type { Command } from './commands.ts';
 import { Difference, replay } from './replay.ts';
 import { shrink } from './shrink.ts';
 import type { Movable } from './sides.ts';
