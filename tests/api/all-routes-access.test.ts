@@ -1,5 +1,6 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { type Api, deployed, refuse, startApi } from '../support/api.ts';
+import { type Api, deployed, startApi } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 import { deviceCalls } from './calls.ts';
 
 const device = '0b0e1cf4-1a3c-4f3a-9a51-4f0c9f7f1c55';

@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Answer, type Api, expectProblem, startApi, within } from '../support/api.ts';
+import { type Answer, type Api, startApi } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
+import { within } from '../support/waiting.ts';
 import { type Call, deviceCalls } from './calls.ts';
 
 const CRON = 'secret-of-the-cron-which-is-long-1';

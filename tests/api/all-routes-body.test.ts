@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Api, type CallOptions, deployed, refuse, startApi } from '../support/api.ts';
+import { type Api, type CallOptions, deployed, startApi } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 import { callsWithBody } from './calls.ts';
 
 let api: Api;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Api, refuse, startApi } from '../support/api.ts';
+import { type Api, startApi } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 import { deviceCalls } from './calls.ts';
 
 let api: Api;

@@ -1,12 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type Answer,
-  type Api,
-  deployed,
-  expectProblem,
-  refuse,
-  startApi,
-} from '../support/api.ts';
+import { type Answer, type Api, deployed, startApi } from '../support/api.ts';
+import { expectProblem, refuse } from '../support/problems.ts';
 import { routes } from './calls.ts';
 
 const device = '0b0e1cf4-1a3c-4f3a-9a51-4f0c9f7f1c55';

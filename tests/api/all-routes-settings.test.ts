@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { useApp } from '../../lib/app.ts';
 import { type LogEvent, setSink } from '../../lib/log.ts';
-import { expectProblem, send } from '../support/api.ts';
+import { send } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
 import { routes } from './calls.ts';
 
 let events: LogEvent[];

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Api, type CallOptions, refuse, startApi } from '../support/api.ts';
+import { type Api, type CallOptions, startApi } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 import { granted, worker } from './turns.ts';
 
 let api: Api;

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Api, refuse, startApi, UUID } from '../support/api.ts';
+import { type Api, startApi, UUID } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 import { answerOf as webAnswer } from './web.ts';
 import { begunBy, chat, type Chat, lifeOf, SESSIONS, sessionOf } from './chat.ts';
 

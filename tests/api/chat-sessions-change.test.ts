@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Api, expectProblem, refuse, startApi } from '../support/api.ts';
+import { type Api, startApi } from '../support/api.ts';
+import { expectProblem, refuse } from '../support/problems.ts';
 import { answerOf as webAnswer } from './web.ts';
 import { begunBy, chat, type Chat, lifeOf, SESSIONS, sessionOf } from './chat.ts';
 

@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Api, expectProblem, refuse, startApi, until } from '../support/api.ts';
+import { type Api, startApi } from '../support/api.ts';
+import { expectProblem, refuse } from '../support/problems.ts';
+import { until } from '../support/waiting.ts';
 import { scripted } from './scripted.ts';
 import { answerOf, begunBy, chat, type Chat, listOf, SESSIONS } from './chat.ts';
 

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Api, refuse, startApi } from '../support/api.ts';
+import { type Api, startApi } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 import { begunBy, chat, type Chat, listOf, SESSIONS } from './chat.ts';
 
 let api: Api;

@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Api, expectProblem, refuse, startApi, until, UUID, within } from '../support/api.ts';
+import { type Api, startApi, UUID } from '../support/api.ts';
+import { expectProblem, refuse } from '../support/problems.ts';
+import { until, within } from '../support/waiting.ts';
 import { scripted } from './scripted.ts';
 import { answerOf, begunBy, chat, type Chat, historyOf, SESSIONS, sessionOf } from './chat.ts';
 

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { DeviceId } from '../../lib/storage/storage.ts';
-import { type Answer, type Api, refuse, startApi } from '../support/api.ts';
+import { type Answer, type Api, startApi } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 import { granted, worker } from './turns.ts';
 
 const SECRET = 'secret-of-the-cron-which-is-long-1';

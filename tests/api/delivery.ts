@@ -6,7 +6,8 @@ import { createRegistry, type Registry } from '../../lib/agents/registry.ts';
 import { defineAgent } from '../../lib/agents/agent.ts';
 import { signBytes } from '../../lib/secrets.ts';
 import { recover } from '../../lib/sweep.ts';
-import { type Api, startApi, until } from '../support/api.ts';
+import { type Api, startApi } from '../support/api.ts';
+import { until } from '../support/waiting.ts';
 import { type Graph, type GraphAnswer, startGraph } from '../support/graph.ts';
 import { bodyOf } from '../support/whatsapp.ts';
 

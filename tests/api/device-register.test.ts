@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Api, type CallOptions, refuse, startApi, TIME, UUID } from '../support/api.ts';
+import { type Api, type CallOptions, startApi, TIME, UUID } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 import { partsOf } from '../support/tokens.ts';
 import { as, bearer, env, KEY, operator, registering, type Registration } from './devices.ts';
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Api, type CallOptions, refuse, startApi } from '../support/api.ts';
+import { type Api, type CallOptions, startApi } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 import { badTokens } from '../support/tokens.ts';
 import { deviceCalls } from './calls.ts';
 

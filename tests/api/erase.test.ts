@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Api, refuse, startApi, TIME } from '../support/api.ts';
+import { type Api, startApi, TIME } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 
 const KEY = 'a-key-of-this-deployment-00000001';
 const SECRET = 'secret-that-signs-device-tokens-1';

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Api, startApi, within } from '../support/api.ts';
+import { type Api, startApi } from '../support/api.ts';
+import { within } from '../support/waiting.ts';
 
 let api: Api;
 

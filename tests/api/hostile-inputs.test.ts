@@ -1,7 +1,8 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { documented } from '../../dev/openapi/document.ts';
-import { type Api, expectProblem, startApi } from '../support/api.ts';
+import { type Api, startApi } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
 
 // One kind of trouble at a time, for every operation it could trouble. What each field may hold is asked beside the
 // route it belongs to; here it is what any caller can do to any route.

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Api, expectProblem, startApi } from '../support/api.ts';
+import { type Api, startApi } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
 import { hostileCalls } from '../support/hostile.ts';
 
 const KEY = 'a-key-of-this-deployment-00000001';

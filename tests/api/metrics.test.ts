@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createCountWriter } from '../../lib/counters.ts';
 import { signDeviceToken } from '../../lib/access/device-tokens.ts';
 import type { DeviceId } from '../../lib/storage/storage.ts';
-import { type Answer, type Api, deployed, refuse, startApi } from '../support/api.ts';
+import { type Answer, type Api, deployed, startApi } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 import { worker } from './turns.ts';
 
 const KEY = 'key-of-an-operator-which-is-long-1';

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Answer, type Api, expectProblem, refuse, startApi } from '../support/api.ts';
+import { type Answer, type Api, startApi } from '../support/api.ts';
+import { expectProblem, refuse } from '../support/problems.ts';
 import { withRedis } from '../support/redis.ts';
 import {
   startUpstashBridge,

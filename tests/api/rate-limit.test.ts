@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signBytes } from '../../lib/secrets.ts';
-import { type Api, type Answer, refuse, startApi } from '../support/api.ts';
+import { type Api, type Answer, startApi } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 
 const SECRET = 'an app secret';
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { type Answer, type Api, DIGITS, refuse, startApi, TIME } from '../support/api.ts';
+import { type Answer, type Api, DIGITS, startApi, TIME } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 
 let api: Api;
 let device: string;

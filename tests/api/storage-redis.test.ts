@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Api, expectProblem, startApi } from '../support/api.ts';
+import { type Api, startApi } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
 import { withRedis } from '../support/redis.ts';
 import {
   startUpstashBridge,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Api, expectProblem, refuse, startApi, TIME } from '../support/api.ts';
+import { type Api, startApi, TIME } from '../support/api.ts';
+import { expectProblem, refuse } from '../support/problems.ts';
 
 const key = 'k'.repeat(32);
 const operator = { authorization: `Bearer ${key}` };

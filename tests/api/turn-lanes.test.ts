@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Api, refuse, startApi, until } from '../support/api.ts';
+import { type Api, startApi } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
+import { until } from '../support/waiting.ts';
 import { scripted } from './scripted.ts';
 import { granted, type Worker, worker } from './turns.ts';
 import { answerOf, type Visitor, visitor } from './web.ts';

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { type Api, refuse, startApi, TIME } from '../support/api.ts';
+import { type Api, startApi, TIME } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 import { granted, type Worker, worker } from './turns.ts';
 
 let api: Api;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Api, refuse, startApi } from '../support/api.ts';
+import { type Api, startApi } from '../support/api.ts';
+import { refuse } from '../support/problems.ts';
 import { granted, type Worker, worker } from './turns.ts';
 
 let api: Api;

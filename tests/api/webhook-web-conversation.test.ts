@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Api, startApi, until } from '../support/api.ts';
+import { type Api, startApi } from '../support/api.ts';
+import { until } from '../support/waiting.ts';
 import { scripted } from './scripted.ts';
 import { answerOf, type Visitor, visitor } from './web.ts';
 

@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Api, expectProblem, startApi, until, within } from '../support/api.ts';
+import { type Api, startApi } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
+import { until, within } from '../support/waiting.ts';
 import { scripted } from './scripted.ts';
 import { answerOf, type Visitor, visitor } from './web.ts';
 

@@ -3,7 +3,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { defineAgent } from '../../lib/agents/agent.ts';
 import { createRegistry } from '../../lib/agents/registry.ts';
-import { type Api, expectProblem, refuse, startApi, until, UUID, within } from '../support/api.ts';
+import { type Api, startApi, UUID } from '../support/api.ts';
+import { expectProblem, refuse } from '../support/problems.ts';
+import { until, within } from '../support/waiting.ts';
 
 const PATH = '/api/webhooks/web';
 const answered = z.strictObject({

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { recover } from '../../lib/sweep.ts';
-import { until } from '../support/api.ts';
+import { until } from '../support/waiting.ts';
 import { bodyOf, textsOf } from '../support/whatsapp.ts';
 import { scripted } from './scripted.ts';
 import { webhook } from './whatsapp.ts';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { until } from '../support/api.ts';
+import { until } from '../support/waiting.ts';
 import { scripted } from './scripted.ts';
 import { load, sentAgo, webhook } from './whatsapp.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { until } from '../support/api.ts';
+import { until } from '../support/waiting.ts';
 import { bodyOf } from '../support/whatsapp.ts';
 import { type Line, openLine, recorded } from './delivery.ts';
 import { scripted } from './scripted.ts';

@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BatonError } from '../../lib/errors.ts';
 import type { Storage } from '../../lib/storage/storage.ts';
-import { deployed, expectProblem, until, within } from '../support/api.ts';
+import { deployed } from '../support/api.ts';
+import { expectProblem } from '../support/problems.ts';
+import { until, within } from '../support/waiting.ts';
 import { scripted } from './scripted.ts';
 import { load, NUMBERS, webhook } from './whatsapp.ts';
 

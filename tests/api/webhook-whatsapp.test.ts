@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { signBytes } from '../../lib/secrets.ts';
-import { type Api, expectProblem, refuse, startApi } from '../support/api.ts';
+import { type Api, startApi } from '../support/api.ts';
+import { expectProblem, refuse } from '../support/problems.ts';
 import { expectations, NUMBERS, recorded } from './whatsapp.ts';
 
 const fixtures = join(import.meta.dirname, '..', 'fixtures', 'whatsapp');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { signBytes } from '../../lib/secrets.ts';
-import { until } from '../support/api.ts';
+import { until } from '../support/waiting.ts';
 import { type Deployed, sendOver, serve } from '../support/deployed.ts';
 import { compilerMs, copyCheckout, deploy, type Deployment } from '../support/deployment.ts';
 import { type Graph, startGraph } from '../support/graph.ts';

@@ -1,41 +1,17 @@
-import { STATUS_CODES } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { neonConfig } from '@neondatabase/serverless';
 import pg from 'pg';
 import { expect, inject } from 'vitest';
-import { z } from 'zod';
-import * as chatSessions from '../../api/chat/sessions.ts';
-import * as cleanup from '../../api/cron/cleanup.ts';
-import * as device from '../../api/device.ts';
-import * as health from '../../api/health.ts';
-import * as metrics from '../../api/metrics.ts';
-import * as lock from '../../api/lock.ts';
-import * as state from '../../api/state.ts';
-import * as turn from '../../api/turn.ts';
-import * as web from '../../api/webhooks/web.ts';
-import * as whatsapp from '../../api/webhooks/whatsapp.ts';
 import { type App, createApp, useApp } from '../../lib/app.ts';
 import { readConfig } from '../../lib/config.ts';
 import { type LogEvent, setSink } from '../../lib/log.ts';
 import { sendOver, serve } from './deployed.ts';
 import { assertDocumented } from './documented.ts';
+import { callHandler } from './handlers.ts';
 import { watchForLeaks } from './leaks.ts';
 import { createDatabase } from './postgres.ts';
 import { type NeonBridge, startNeonBridge } from './neon-bridge.ts';
 import { type Proxy, startProxy } from './proxy.ts';
 import { serveAgents } from './remote-agents.ts';
-
-const functions: ReadonlyMap<string, typeof health> = new Map([
-  ['/api/chat/sessions', chatSessions],
-  ['/api/cron/cleanup', cleanup],
-  ['/api/device', device],
-  ['/api/lock', lock],
-  ['/api/metrics', metrics],
-  ['/api/state', state],
-  ['/api/turn', turn],
-  ['/api/webhooks/web', web],
-  ['/api/webhooks/whatsapp', whatsapp],
-]);
 
 /** What a time looks like on the wire: RFC 3339, UTC, milliseconds. */
 export const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -246,18 +222,6 @@ export async function send(
   return toAnswer(await callHandler(toRequest(method, path, options)));
 }
 
-/** The export named like the method, else GET, which refuses it. */
-function callHandler(request: Request): Promise<Response> {
-  // vercel.json sends every path below some functions to them, and any other without one of its own to health
-  const path = new URL(request.url).pathname
-    .replace('/api/chat/stats', '/api/metrics')
-    .replace(/^\/api\/chat\/users\/.*/, '/api/chat/sessions')
-    .replace(/^(\/api\/(chat\/sessions|device))\/.*/, '$1');
-  const handlers = functions.get(path) ?? health;
-  const named = Object.entries(handlers).find(([name]) => name === request.method);
-  return (named?.[1] ?? handlers.GET)(request);
-}
-
 function toRequest(
   method: string,
   path: string,
@@ -290,74 +254,4 @@ async function toAnswer(response: Response): Promise<Answer> {
   );
   const json: unknown = isJson && text !== '' ? JSON.parse(text) : undefined;
   return { status: response.status, headers: response.headers, text, json };
-}
-
-const problem = z.strictObject({
-  type: z.string(),
-  title: z.string(),
-  status: z.number(),
-  detail: z.string().min(1),
-  code: z.string(),
-  errors: z
-    .array(z.strictObject({ path: z.string(), message: z.string().min(1) }))
-    .min(1)
-    .optional(),
-});
-export type Problem = z.output<typeof problem>;
-
-/** Sees that an answer is the RFC 9457 problem with this status and code, and tells nothing it should not. */
-export function expectProblem(answer: Answer, status: number, code: string): Problem {
-  expect([answer.status, answer.text]).toEqual([
-    status,
-    expect.stringContaining(`"code":"${code}"`),
-  ]);
-  expect(answer.headers.get('content-type')).toBe('application/problem+json');
-  expect(answer.headers.get('cache-control')).toBe('no-store');
-  expect(answer.headers.get('x-request-id')).toMatch(/^[A-Za-z0-9._-]{1,64}$/);
-  const body = problem.parse(answer.json);
-  expect(body).toMatchObject({ status, code, title: STATUS_CODES[status] });
-  expect(answer.text).not.toMatch(
-    /\n\s+at |node_modules|\.ts:\d|\b(select|insert|update) .* (from|into|set)\b|\$\d/i,
-  );
-  return body;
-}
-
-/** Makes a call that must be refused, and sees that nothing was stored by it. */
-export async function refuse(
-  api: Api,
-  [status, code]: readonly [number, string],
-  ...call: Parameters<Api['call']>
-): Promise<Answer & { problem: Problem }> {
-  const before = await api.stored();
-  const answer = await api.call(...call);
-  const told = expectProblem(answer, status, code);
-  expect(await api.stored()).toEqual(before);
-  return { ...answer, problem: told };
-}
-
-/** Asks again until it is true, and fails when that takes too long. */
-export async function until(
-  what: string,
-  isTrue: () => Promise<boolean>,
-  seconds = 60,
-): Promise<void> {
-  const deadline = performance.now() + seconds * 1_000;
-  while (!(await isTrue())) {
-    if (performance.now() > deadline) throw new Error(`still not true after ${seconds} s: ${what}`);
-    await sleep(10);
-  }
-}
-
-/** Waits for a promise, but not for ever. */
-export async function within<T>(seconds: number, what: string, promise: Promise<T>): Promise<T> {
-  const controller = new AbortController();
-  const late = sleep(seconds * 1_000, undefined, { signal: controller.signal }).then(() => {
-    throw new Error(`${what} took longer than ${seconds} s`);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    controller.abort();
-    late.catch(() => {});
-  }
 }
