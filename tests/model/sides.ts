@@ -12,6 +12,7 @@ import {
   limits as usual,
   postgresHarness,
   type StoredMessage,
+  unhurried,
 } from '../support/storage.ts';
 
 /** Small, so that a short script reaches every one of them. */
@@ -60,7 +61,7 @@ export async function openMovablePostgres(): Promise<Movable> {
   );
   const { inner_key: inner, outer_key: outer } = keys.rows[0] ?? {};
   if (inner === undefined || outer === undefined) throw new Error('a database without keys');
-  const harness = postgresHarness(database, openPg(database.url, limits, 2));
+  const harness = postgresHarness(database, openPg(database.url, limits, 2, unhurried));
   return {
     ...harness,
     saysShared: true,

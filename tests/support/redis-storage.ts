@@ -11,6 +11,7 @@ import {
   type StoredEvent,
   type StoredMessage,
   type StoredSession,
+  UNHURRIED,
 } from './storage.ts';
 import type { UpstashEntrance } from './upstash-bridge.ts';
 
@@ -116,7 +117,7 @@ const everything = { kept: 1_000, keptBytes: 2 ** 40 };
 export const openRedisAt =
   (entrance: () => UpstashEntrance, kept: Kept = everything): Open =>
   (some) =>
-    Promise.resolve(redisHarness(openUpstash(entrance()), { ...limits, ...some }, kept));
+    Promise.resolve(redisHarness(openUpstash(entrance(), UNHURRIED), { ...limits, ...some }, kept));
 
 type Kept = Pick<Settings, 'kept' | 'keptBytes'>;
 

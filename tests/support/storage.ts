@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { StorageLimits } from '../../lib/storage/limits.ts';
 import { openNeon } from '../../lib/storage/postgres/neon.ts';
-import { openPg } from '../../lib/storage/postgres/pg.ts';
+import { openPg, type Patience } from '../../lib/storage/postgres/pg.ts';
 import type {
   Commit,
   CommitResult,
@@ -80,16 +80,20 @@ export const limits: StorageLimits = {
   retentionDays: 30,
 };
 
+/** Milliseconds: a machine that does much else is no database that is away. */
+export const UNHURRIED = 60_000;
+export const unhurried: Patience = { connection: UNHURRIED, statement: UNHURRIED };
+
 /** PostgreSQL over `pg`, with a pool as wide as the widest race. */
 export const openPostgres: Open = async (some) => {
   const database = await createDatabase();
-  return postgresHarness(database, openPg(database.url, { ...limits, ...some }, 60));
+  return postgresHarness(database, openPg(database.url, { ...limits, ...some }, 60, unhurried));
 };
 
 /** PostgreSQL as Neon serves it over HTTP. */
 export const openNeonHttp: Open = async (some) => {
   const database = await createDatabase();
-  return postgresHarness(database, openNeon(database.url, { ...limits, ...some }));
+  return postgresHarness(database, openNeon(database.url, { ...limits, ...some }, UNHURRIED));
 };
 
 /** Everything that moves a device's rows in time: each table with its times. */

@@ -15,9 +15,9 @@ const REFUSED = new Set(['40001', '40P01', '55P03', '53300', '57P03']);
 /** Raised by functions/baton_fitting_v1.sql. */
 const TOO_LARGE = 'ZB001';
 
-/** The SQLSTATE or system error code. Drizzle wraps the driver's error; its message holds parameters. */
+/** The SQLSTATE or system error code. Drizzle wraps the driver's error, whose message holds parameters; Neon's the fetch. */
 function codeOf(error: unknown): string | undefined {
-  for (let e = error; e instanceof Error; e = e.cause) {
+  for (let e = error; e instanceof Error; e = 'sourceError' in e ? e.sourceError : e.cause) {
     if ('code' in e && typeof e.code === 'string') return e.code;
   }
   return undefined;
@@ -30,13 +30,18 @@ function classify(error: unknown): Failure {
   if (REFUSED.has(code)) return 'refused';
   if (code === 'ECONNREFUSED') return 'refused';
   // connection exceptions, insufficient resources, operator intervention, system errors; and Node's own
-  return /^(08|53|57|58)...$/.test(code) || /^[A-Z_]{5,}$/.test(code) ? 'broken' : 'ours';
+  return /^(08|53|57|58)...$/.test(code) || /^[A-Z_]{5,}$|^[A-Z]\w{5,}$/.test(code)
+    ? 'broken'
+    : 'ours';
 }
 
 /** Tries of a refused call, 10, 20, 40 and 80 ms apart: a deadlock or a moved identity is over by then. */
 const TRIES = 5;
-/** A statement that took longer than this (ms) before it broke is not begun again: the caller has waited enough. */
-const SOON = 1_000;
+/**
+ * A call that has taken longer than this (ms) is not begun again: the caller has waited enough. A refused one has
+ * more: it stood in a queue for the row that moved, or for the second after which PostgreSQL looks for a deadlock.
+ */
+const PATIENCE = { refused: 3_000, broken: 1_000 } as const;
 
 /**
  * Runs one statement and turns its failures into Baton's own: the caller learns that storage is unavailable, or
@@ -67,7 +72,7 @@ export async function run<T>(statement: () => PromiseLike<T>, repeatable: boolea
         );
       }
       const again = failure === 'refused' ? attempt < TRIES : repeatable && attempt === 1;
-      if (!again || performance.now() - started > SOON) {
+      if (!again || performance.now() - started > PATIENCE[failure]) {
         throw new BatonError(
           'storage_unavailable',
           'The database cannot be reached; try again in a few seconds',

@@ -13,9 +13,10 @@ const TIMEOUT = 5_000;
 export function openNeon(
   url: string,
   limits: StorageLimits,
+  timeoutMs = TIMEOUT,
 ): { storage: Storage; close: () => Promise<void> } {
   neonConfig.fetchFunction = (input: string, init: RequestInit) =>
-    fetch(input, { ...init, signal: AbortSignal.timeout(TIMEOUT) });
+    fetch(input, { ...init, signal: AbortSignal.timeout(timeoutMs) });
   types.setTypeParser(JSONB, parseJson);
   const storage = createPostgresStorage(drizzle(neon(url)), limits);
   return { storage, close: () => Promise.resolve() };

@@ -8,20 +8,25 @@ import { JSONB } from './database.ts';
 import { createPostgresStorage } from './postgres-storage.ts';
 
 /** Milliseconds a caller waits for a connection, and for a statement on it, before the database counts as away. */
-const CONNECT_TIMEOUT = 2_000;
-const STATEMENT_TIMEOUT = 5_000;
+export interface Patience {
+  connection: number;
+  statement: number;
+}
+
+const PATIENCE: Patience = { connection: 2_000, statement: 5_000 };
 
 /** PostgreSQL over TCP. `close` ends the pool; idle connections end by themselves after five seconds. */
 export function openPg(
   url: string,
   limits: StorageLimits,
   maxConnections = 10,
+  patience = PATIENCE,
 ): { storage: Storage; close: () => Promise<void> } {
   const pool = new pg.Pool({
     connectionString: url,
     max: maxConnections,
-    connectionTimeoutMillis: CONNECT_TIMEOUT,
-    query_timeout: STATEMENT_TIMEOUT,
+    connectionTimeoutMillis: patience.connection,
+    query_timeout: patience.statement,
     idleTimeoutMillis: 5_000,
     allowExitOnIdle: true,
     application_name: 'baton',

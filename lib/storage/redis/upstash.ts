@@ -19,9 +19,9 @@ export type Answer = { result: unknown } | { error: string };
 export type Send = (commands: readonly Command[], repeatable: boolean) => Promise<Answer[]>;
 
 /** Upstash Redis, commands in pipelines. */
-export function openUpstash(access: UpstashAccess): Send {
+export function openUpstash(access: UpstashAccess, timeoutMs = TIMEOUT): Send {
   const post = async (commands: readonly Command[]): Promise<Answer[]> => {
-    const { status, told } = await postToUpstash(access, '/pipeline', commands, TIMEOUT);
+    const { status, told } = await postToUpstash(access, '/pipeline', commands, timeoutMs);
     if (Array.isArray(told) && told.length === commands.length) return told as Answer[];
     throw new Error(`Redis refused a call: HTTP ${status}`);
   };
