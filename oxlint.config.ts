@@ -137,7 +137,7 @@ export default defineConfig({
       files: [
         'lib/config.ts',
         'lib/json.ts',
-        'lib/client.ts', // imports nothing, so that it can be copied
+        'lib/client-request.ts', // imports nothing but types, so that it can be copied
         'dev/main.ts',
         'dev/demo.ts',
         'dev/build.ts',

@@ -1,4 +1,4 @@
-// What the client of lib/client.ts takes and gives. It imports nothing, so that both can be copied elsewhere.
+// What the client of lib/client.ts takes and gives. It imports nothing, so that it can be copied with it.
 
 export type Json = string | number | boolean | null | Json[] | JsonObject;
 export interface JsonObject {
@@ -73,10 +73,7 @@ export type NoTurn =
   | { turn: null; active_agent: 'human' }
   | { turn: null; duplicate: true };
 
-export interface RenewedTurn {
-  turn: Turn['turn'];
-  expires_at: string;
-}
+export type RenewedTurn = { turn: Turn['turn']; expires_at: string };
 
 export interface TurnAnswer {
   replies?: { content: string; metadata?: JsonObject }[];
@@ -163,10 +160,7 @@ export type ChatAnswer =
     }
   | Queued;
 
-export interface Queued {
-  message_id: string;
-  queued: true;
-}
+export type Queued = { message_id: string; queued: true };
 
 export interface NewMessage {
   message: string;
@@ -234,10 +228,7 @@ export interface LinkCode {
   expires_at: string;
 }
 
-export interface Linked {
-  device_id: string;
-  linked: true;
-}
+export type Linked = { device_id: string; linked: true };
 
 /** What was erased. */
 export interface Receipt {

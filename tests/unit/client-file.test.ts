@@ -26,7 +26,7 @@ describe('the file', () => {
   it('compiles for browsers under strict types, with nothing of Node', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'baton-client-'));
     try {
-      for (const name of ['client.ts', 'client-types.ts']) {
+      for (const name of ['client.ts', 'client-request.ts', 'client-types.ts']) {
         await symlink(join(root, 'lib', name), join(folder, name));
       }
       await writeFile(
@@ -62,9 +62,10 @@ describe('the file', () => {
     }
   });
 
-  it('imports nothing but its own types', async () => {
+  it('imports nothing but its own files', async () => {
     for (const [name, imported] of [
-      ['client.ts', ['./client-types.ts']],
+      ['client.ts', ['./client-types.ts', './client-request.ts', './client-request.ts']],
+      ['client-request.ts', ['./client-types.ts']],
       ['client-types.ts', []],
     ] as const) {
       const text = await readFile(join(root, 'lib', name), 'utf8');
