@@ -4,7 +4,7 @@ import type { JsonObject } from './json.ts';
 import { sessionNotFound } from './limits.ts';
 import type { Frame } from './frame.ts';
 import { describeError, log } from './log.ts';
-import type { AcceptedDevice, Answer, DeviceId } from './storage/storage.ts';
+import type { AcceptedDevice, Answer, DeviceId, Turn } from './storage/storage.ts';
 import { type Committed, type Held, takeTurn, type TurnServices, work } from './turn.ts';
 
 /** Milliseconds between two looks at a turn that another request holds; each look waits half as long again. */
@@ -87,9 +87,9 @@ async function workFor(
 ): Promise<QuestionAnswer | null> {
   const own = Promise.withResolvers<QuestionAnswer | null>();
   const done = work(services, held, frame, {
-    committed(commit) {
+    committed(commit, turn) {
       if (commit.answered.some((message) => message.id === id))
-        own.resolve(ofCommit(commit, held, id));
+        own.resolve(ofCommit(commit, turn, id));
     },
     failed: () => own.resolve(null),
   });
@@ -103,7 +103,8 @@ async function workFor(
   return own.promise;
 }
 
-function ofCommit(commit: Committed, { turn }: Held, id: string): QuestionAnswer {
+/** @param turn the one that answered: where more waited, not the one the caller took, but one that followed */
+function ofCommit(commit: Committed, turn: Turn, id: string): QuestionAnswer {
   return {
     sessionId: commit.sessionId ?? turn.sessionId,
     text: turn.messages.find((message) => message.id === id)?.content ?? '',

@@ -36,8 +36,8 @@ export type Committed = Extract<CommitResult, { outcome: 'committed' }>;
 
 /** Told how a turn goes, as it goes. */
 export interface Watcher {
-  /** A commit was taken, and nothing of it sent yet. */
-  committed(commit: Committed): void;
+  /** A commit of this turn was taken, and nothing of it sent yet. */
+  committed(commit: Committed, turn: Turn): void;
   /** The agents failed; there may be another try. */
   failed(): void;
   /** A reply could not be sent. */
@@ -251,7 +251,7 @@ async function answer(
   }
   lease.renewed(since);
   report('answered', outcome.agent, { replies: commit.replies.length });
-  watcher.committed(commit);
+  watcher.committed(commit, turn);
   if (commit.deliver) return deliver(services, turn, commit.replies, lease, frame, watcher);
   return commit.turn === null ? null : { turn: commit.turn, since };
 }

@@ -103,6 +103,25 @@ describe('POST 200', () => {
     expect(answerOf(await second).assistant_response).toBe('re two');
   });
 
+  test('answered behind what waits in an older session, it tells the words that were said', async () => {
+    const device = crypto.randomUUID();
+    const begin = async () => begunBy(await calls.begin('', undefined, { device })).session_id;
+    const [older, newer] = [await begin(), await begin()];
+    const body = { message_id: 'elsewhere', content: 'Hi' };
+    await api.call('POST', '/api/turn', { device, body });
+    expect((await calls.say(older, 'in the older')).status).toBe(202);
+    await api.sql(
+      `UPDATE conversation_states SET turn_expires_at = now() - interval '1 s' WHERE device_id = $1`,
+      [device],
+    );
+    expect(answerOf(await calls.say(newer, 'in the newer'))).toMatchObject({
+      session_id: newer,
+      user_message: 'in the newer',
+      assistant_response: 're in the newer',
+    });
+    expect(script.turns).toEqual([['in the older'], ['in the newer']]);
+  });
+
   test('where a person holds the conversation nobody answers, and the history has it', async () => {
     const { device_id: device } = sessionOf(await calls.read(id));
     await api.call('PUT', '/api/lock', { device, body: { agent: 'human' } });
