@@ -44,7 +44,8 @@ export function toRequest(message: IncomingMessage, response: ServerResponse, ur
   return new Request(url, { ...init, body, duplex: 'half' });
 }
 
-function headersOf(message: IncomingMessage): Headers {
+/** The headers as functions get them. */
+export function headersOf(message: IncomingMessage): Headers {
   const headers = new Headers();
   const { rawHeaders } = message;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {

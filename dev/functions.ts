@@ -40,19 +40,27 @@ export async function callFunction(
   throw new TypeError(`${method} in ${file} did not return a Response`);
 }
 
-/** Refuses a method that a Request cannot carry, such as TRACE, with what the function allows. */
+/**
+ * Refuses a method that a Request cannot carry, such as TRACE, with what the function allows and the id by which it
+ * knows the call.
+ *
+ * @param options the call as an OPTIONS request
+ */
 export async function refuseMethod(
   file: string,
-  url: string,
+  options: Request,
   waitUntil: WaitUntil,
 ): Promise<Response> {
-  const options = await callFunction(file, new Request(url, { method: 'OPTIONS' }), waitUntil);
-  await options.body?.cancel();
-  return methodNotAllowed(options.headers.get('allow') ?? exportable.join(', '));
+  const answer = await callFunction(file, options, waitUntil);
+  await answer.body?.cancel();
+  const id = answer.headers.get('x-request-id');
+  return methodNotAllowed(answer.headers.get('allow') ?? exportable.join(', '), {
+    ...(id !== null && { 'x-request-id': id }),
+  });
 }
 
-function methodNotAllowed(allow: string): Response {
-  return problem(405, 'method_not_allowed', 'Method not allowed', { allow });
+function methodNotAllowed(allow: string, headers: Record<string, string> = {}): Response {
+  return problem(405, 'method_not_allowed', 'Method not allowed', { allow, ...headers });
 }
 
 async function loadHandlers(file: string): Promise<Map<string, Handler>> {

@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { resolve } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { forbiddenMethods, send, toRequest, urlOf } from './exchange.ts';
+import { forbiddenMethods, headersOf, send, toRequest, urlOf } from './exchange.ts';
 import { callFunction, refuseMethod } from './functions.ts';
 import { listenLocally } from './listen.ts';
 import type { Match, Router } from './match.ts';
@@ -106,7 +106,10 @@ async function answerTo(
     case 'function': {
       const url = urlOf(message, target.search);
       if (url === undefined) return problem(400, 'invalid_request', 'Bad request');
-      if (forbiddenMethods.includes(method)) return refuseMethod(target.file, url.href, waitUntil);
+      if (forbiddenMethods.includes(method)) {
+        const options = new Request(url, { method: 'OPTIONS', headers: headersOf(message) });
+        return refuseMethod(target.file, options, waitUntil);
+      }
       return callFunction(target.file, toRequest(message, response, url), waitUntil);
     }
     case 'file':

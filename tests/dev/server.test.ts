@@ -30,7 +30,8 @@ const project: Readonly<Record<string, string>> = {
   }),
   'api/echo.ts': dispatcher(`
     if (request.method === 'OPTIONS') {
-      return new Response(null, { status: 204, headers: { Allow: 'GET, POST' } });
+      const id = request.headers.get('x-request-id') ?? 'made-up';
+      return new Response(null, { status: 204, headers: { Allow: 'GET, POST', 'X-Request-Id': id } });
     }
     const body = await request.text();
     const headers = { 'Cache-Control': 'no-store', 'X-Body': String(body.length) };
@@ -134,10 +135,11 @@ describe('functions', () => {
 
   test.each(['TRACE', 'CONNECT'])('%s is refused with what the function allows', async (method) => {
     const answer = await raw(
-      `${method} /api/echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+      `${method} /api/echo HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine-1\r\nConnection: close\r\n\r\n`,
     );
     expect(answer).toMatch(/^HTTP\/1.1 405 /);
     expect(answer).toMatch(/^allow: GET, POST\r$/im);
+    expect(answer).toMatch(/^x-request-id: mine-1\r$/im);
     expect(answer).toContain('"code":"method_not_allowed"');
   });
 
