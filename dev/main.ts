@@ -73,6 +73,8 @@ async function run(told: AbortSignal): Promise<void> {
   running.defer(() => server.close());
   running.defer(startCron(server.url, config.cronSecrets[0] ?? '', report));
   console.log(server.url);
+  // the first request makes the app, which warns of open mode: now, and not with the first message
+  await fetch(`${server.url}/api/health`, { signal: told }).catch(() => {});
   if (!told.aborted) await once(told, 'abort');
   console.log('stopping');
 }

@@ -18,7 +18,7 @@ BEGIN
   updated_at := greatest(s.updated_at, s.state_updated_at);
   lock := baton_lock_view_v1(s, now);
   IF s.state IS NOT NULL THEN
-    state := jsonb_build_object('version', s.state_version::text, 'bytes', octet_length(s.state::text), 'updated_at', s.state_updated_at);
+    state := jsonb_build_object('version', s.state_version::text, 'bytes', baton_json_bytes_v1(s.state), 'updated_at', s.state_updated_at);
   END IF;
   SELECT jsonb_build_object(
       'user', count(*) FILTER (WHERE m.role = 'user'),
@@ -31,7 +31,13 @@ BEGIN
     SELECT c FROM chat_sessions c WHERE c.device_id = p_device AND (p_user IS NULL OR c.user_id = p_user)
     ORDER BY c.last_activity DESC, c.session_id DESC LIMIT p_limit) q;
   SELECT jsonb_agg(jsonb_build_object('agent', q.agent, 'from', q.started_at, 'to', q.ended_at, 'reason', q.reason) ORDER BY q.id DESC)
-  INTO events FROM (SELECT * FROM lock_events e WHERE e.device_id = p_device ORDER BY e.id DESC LIMIT p_limit) q;
+  INTO events FROM (
+    -- a lapsed holding is noted by whoever comes next; until then it stands in the row alone
+    SELECT 9223372036854775807 AS id, s.active_agent AS agent, s.locked_at AS started_at, s.lock_expires_at AS ended_at, 'expired' AS reason
+    WHERE s.active_agent IS NOT NULL AND lock IS NULL
+    UNION ALL
+    (SELECT e.id, e.agent, e.started_at, e.ended_at, e.reason FROM lock_events e WHERE e.device_id = p_device ORDER BY e.id DESC LIMIT p_limit)
+    ORDER BY id DESC LIMIT p_limit) q;
   IF s.erased_at IS NULL OR lock IS NOT NULL OR state IS NOT NULL OR sessions IS NOT NULL OR events IS NOT NULL
     OR EXISTS (SELECT FROM chat_messages m WHERE m.device_id = p_device AND m.status <> 'erased')
     OR EXISTS (SELECT FROM chat_sessions c WHERE c.device_id = p_device) THEN

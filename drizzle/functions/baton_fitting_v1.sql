@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION baton_fitting_v1(p_state jsonb, p_max_bytes int) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-  IF octet_length(p_state::text) > p_max_bytes THEN
+  IF baton_is_larger_v1(p_state, p_max_bytes) THEN
     RAISE EXCEPTION 'state too large' USING ERRCODE = 'ZB001';
   END IF;
   RETURN p_state;

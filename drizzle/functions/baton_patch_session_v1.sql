@@ -21,7 +21,7 @@ BEGIN
   END IF;
   v_metadata := baton_merge_patch_v1(t.metadata, p_patch);
   -- what was larger before may still shrink
-  IF p_patch <> '{}' AND octet_length(v_metadata::text) > p_max_bytes AND octet_length(v_metadata::text) > octet_length(t.metadata::text) THEN
+  IF p_patch <> '{}' AND octet_length(v_metadata::text) > octet_length(t.metadata::text) AND baton_is_larger_v1(v_metadata, p_max_bytes) THEN
     outcome := 'too_large';
     RETURN NEXT;
     RETURN;

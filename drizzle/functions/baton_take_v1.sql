@@ -38,9 +38,10 @@ BEGIN
     WHERE q.due;
   END IF;
   IF v_send IS NULL THEN
-    -- the oldest that fit into 4 MiB, and one in any case: the whole turn is one jsonb value, which ends at 256 MB
+    -- the oldest that fit into 2 MiB, and one in any case: with a mebibyte of history and one of state an answer stays
+    -- under the 4.5 MB that a function on Vercel may give
     SELECT array_agg(b.id) INTO v_ids FROM (
-      SELECT q.id, row_number() OVER w = 1 OR sum(q.bytes) OVER w <= 4194304 AS fits FROM (
+      SELECT q.id, row_number() OVER w = 1 OR sum(q.bytes) OVER w <= 2097152 AS fits FROM (
         SELECT m.id, baton_message_bytes_v1(m) AS bytes FROM chat_messages m,
           (SELECT w.session_id, w.channel, w.account FROM chat_messages w
            WHERE w.device_id = p_device AND w.lane = p_lane AND w.status = 'waiting' ORDER BY w.id LIMIT 1) f

@@ -19,12 +19,12 @@ BEGIN
     SELECT * INTO v_first FROM chat_messages m WHERE m.id = ANY (s.handed) AND m.status = 'waiting' ORDER BY m.id LIMIT 1;
     SELECT jsonb_agg(baton_message_view_v1(m) ORDER BY m.sent_at, m.id) INTO v_messages
     FROM chat_messages m WHERE m.id = ANY (s.handed) AND m.status = 'waiting';
-    -- the newest that fit into 4 MiB: a jsonb value ends at 256 MB, and somebody has to carry it
+    -- the newest that fit into a mebibyte
     SELECT jsonb_agg(baton_message_view_v1(h.m) ORDER BY (h.m).seq) INTO v_history FROM (
       SELECT q.m, sum(baton_message_bytes_v1(q.m)) OVER (ORDER BY (q.m).seq DESC) AS bytes FROM (
         SELECT m FROM chat_messages m
         WHERE m.session_id = v_first.session_id AND m.lane = v_first.lane AND m.seq IS NOT NULL ORDER BY m.seq DESC LIMIT p_history) q) h
-    WHERE h.bytes <= 4194304;
+    WHERE h.bytes <= 1048576;
   END IF;
   IF v_first.id IS NULL THEN
     RETURN NULL;

@@ -36,7 +36,7 @@ describe('GET /api/device', () => {
       lock: held,
       state: {
         version: (state.json as { version: string }).version,
-        bytes: Buffer.byteLength('{"a": "é"}'),
+        bytes: Buffer.byteLength('{"a":"é"}'),
         updated_at: time,
       },
       messages: { user: 2, assistant: 1, waiting: 1, failed: 0 },
@@ -89,7 +89,7 @@ describe('GET /api/device', () => {
     expect((await seen({ ...operator, device })).json).toMatchObject({ total_sessions: 1 });
   });
 
-  test('a lapsed lock is none, and a cleared state neither', async () => {
+  test('a lapsed lock is none but a holding that has ended, and a cleared state neither', async () => {
     const device = crypto.randomUUID();
     const call = { ...operator, device };
     await api.call('PUT', '/api/lock', { ...call, body: { agent: 'support' } });
@@ -102,7 +102,11 @@ describe('GET /api/device', () => {
 
     const answer = await api.call('GET', '/api/device', call);
 
-    expect(answer.json).toMatchObject({ lock: null, state: null });
+    expect(answer.json).toMatchObject({
+      lock: null,
+      state: null,
+      lock_events: [{ agent: 'support', reason: 'expired' }],
+    });
   });
 
   test('the last hundred sessions and holdings, and how many sessions there are', async () => {

@@ -211,6 +211,12 @@ export const chatSessionCases = {
     expect(await patch(h, id, { text: 'x'.repeat(150) }, { most: 100 })).toMatchObject({
       outcome: 'patched',
     });
+    const list = Array.from({ length: 200 }, () => 1);
+    const most = JSON.stringify({ list }).length;
+    const full = await patch(h, id, { text: null, list }, { most });
+    expect(full).toMatchObject({ outcome: 'patched', session: { metadata: { list } } });
+    const over = await patch(h, id, { list: [...list, 1] }, { most });
+    expect(over).toMatchObject({ outcome: 'too_large' });
   },
 
   'once completed takes no message, lives the longer time, and is its device’s no more': (

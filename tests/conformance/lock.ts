@@ -117,8 +117,12 @@ export const lockCases = {
     const device = newDevice();
     const set = await h.storage.setLock(device, hold('billing'), free);
     await h.shift(device, { lock: 0 });
+    const lapsed = await h.storage.readDevice(device, null, 10);
+    expect(lapsed?.record).toMatchObject({ lock: null, holdings: [{ reason: 'expired' }] });
     const again = await h.storage.setLock(device, hold('billing'), free);
     if (!set.written || !again.written) throw new Error('not written');
+    const { holdings } = (await h.storage.readDevice(device, null, 10))?.record ?? {};
+    expect(holdings).toEqual(lapsed?.record.holdings);
     expect(again.lock.lockedAt).toEqual(again.now);
     expect(Number(again.lock.version)).toBeGreaterThan(Number(set.lock.version));
     expect(await h.events(device)).toMatchObject([{ agent: 'billing', reason: 'expired' }]);

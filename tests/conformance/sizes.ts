@@ -20,10 +20,10 @@ export const sizeCases = {
       }
     },
 
-  'a turn carries messages of four mebibytes, the rest comes with the next, and one comes in any case':
+  'a turn carries messages of two mebibytes, the rest comes with the next, and one comes in any case':
     async (h) => {
       const device = newDevice();
-      const sizes = [5, 1, 1, 1.5, 1, 1];
+      const sizes = [3, 0.5, 0.5, 0.75, 0.5, 1];
       let turn = null;
       for (const size of sizes) {
         const content = 'x'.repeat(size * MEBIBYTE);
@@ -35,18 +35,29 @@ export const sizeCases = {
         handed.push((contentsOf(turn) ?? []).map((content) => content.length / MEBIBYTE));
         turn = (await commit(h.storage, turn, commitOf())).turn;
       }
-      expect(handed).toEqual([[5], [1, 1, 1.5], [1, 1]]);
+      expect(handed).toEqual([[3], [0.5, 0.5, 0.75], [0.5, 1]]);
     },
 
-  'a turn carries history of four mebibytes, the newest of it': async (h) => {
+  'a turn carries a mebibyte of history, the newest of it': async (h) => {
     const device = newDevice();
-    for (const size of [1, 1.5, 1.5, 0.5]) {
+    for (const size of [0.25, 0.375, 0.375, 0.125]) {
       const content = 'x'.repeat(size * MEBIBYTE);
       await commit(h.storage, await take(h.storage, device, { content }), commitOf('ok'));
     }
     const { history } = await take(h.storage, device);
     const sizes = history.map(({ content }) => content.length / MEBIBYTE);
-    expect(sizes.filter((size) => size >= 0.5)).toEqual([1.5, 1.5, 0.5]);
+    expect(sizes.filter((size) => size > 0.1)).toEqual([0.375, 0.375, 0.125]);
+  },
+
+  'what JSON escapes counts as long as it is on the wire': async (h) => {
+    const device = newDevice();
+    const content = '\u0001'.repeat(200_000); // 1.2 MB as \\u0001
+    const said = [0, 1].map(() => message(device, { content }));
+    const [accepted] = await h.storage.accept(said, terms());
+    if (accepted?.turn == null) throw new Error('no turn');
+    expect(accepted.turn.messages).toHaveLength(1);
+    const { turn } = await commit(h.storage, accepted.turn, commitOf());
+    expect(turn).toMatchObject({ messages: [{ content }], history: [] });
   },
 
   'a batch of a thousand messages of five hundred senders is one call': async (h) => {

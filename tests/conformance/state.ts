@@ -190,7 +190,6 @@ export const stateCases = {
   'is refused past its limit, alone or grown by a patch, and what was there stays': (_, open) =>
     on(open({ maxStateBytes: 10_000 }), async (h) => {
       const device = newDevice();
-      // how many bytes a document has is the storage's own count: near the limit nothing is promised
       const half = 'x'.repeat(4_500);
       const put = await h.storage.putState(device, { half, other: half }, none);
       expect(put.written).toBe(true);
@@ -205,6 +204,33 @@ export const stateCases = {
       expect((await h.storage.getState(device)).state).toEqual({ half, other: half });
       await h.storage.patchState(device, { half: null, third: half }, none);
       expect(Object.keys((await h.storage.getState(device)).state)).toEqual(['other', 'third']);
+    }),
+
+  'may have as many bytes as its limit, as its caller writes it, whatever it is made of': (
+    _,
+    open,
+  ) =>
+    on(open({ maxStateBytes: 10_000 }), async (h) => {
+      const documents: JsonObject[] = [
+        { list: Array.from({ length: 4_500 }, () => 1) },
+        Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`k${i}`, [i, {}]])),
+        { text: '", : , \\" \\\\ \u0001 \n € 😀'.repeat(100), 'k", : ': ['a, b: c', ', ', ' '] },
+      ];
+      const bytesOf = (state: JsonObject) => Buffer.byteLength(JSON.stringify(state));
+      for (const document of documents) {
+        const pad = 'x'.repeat(10_000 - bytesOf({ ...document, pad: '' }));
+        const device = newDevice();
+        const put = await h.storage.putState(device, { ...document, pad }, none);
+        expect(put.written && bytesOf(put.state)).toBe(10_000);
+        expect((await h.storage.readDevice(device, null, 1))?.record.state?.bytes).toBe(10_000);
+        const more = h.storage.putState(device, { ...document, pad: `${pad}x` }, none);
+        await expect(more).rejects.toMatchObject({ code: 'state_too_large' });
+        await h.storage.patchState(device, { pad: 'x' }, none);
+        await h.storage.patchState(device, { pad }, none);
+        const grown = h.storage.patchState(device, { pad: `${pad}x` }, none);
+        await expect(grown).rejects.toMatchObject({ code: 'state_too_large' });
+        expect((await h.storage.getState(device)).state).toEqual({ ...document, pad });
+      }
     }),
 
   'gives back every key as it was, whatever keys other documents have in its place': async (h) => {

@@ -210,10 +210,10 @@ export const takingCases = {
     expect((await commit(h.storage, turn, content)).lock?.agent).toBe('scheduling');
   },
 
-  'a turn brings no more than some MiB of messages and history, and one message however long':
+  'a turn brings no more than three mebibytes of messages and history, and one message however long':
     async (h) => {
       const device = newDevice();
-      const long = 'x'.repeat(1_500_000);
+      const long = 'x'.repeat(750_000);
       await h.storage.accept(
         Array.from({ length: 8 }, (_, i) => message(device, { content: `${i}${long}` })),
         terms({ maxTurns: 0 }),
@@ -231,7 +231,7 @@ export const takingCases = {
           (sum, { content }) => sum + content.length,
           0,
         );
-        expect(bytes).toBeLessThan(9_000_000);
+        expect(bytes).toBeLessThan(3 * 1_048_576);
         expect(turn.messages.length).toBeLessThanOrEqual(2);
         answered.push(...turn.messages.map(({ content }) => content.slice(0, 1)));
         turn = (await commit(h.storage, turn, commitOf('ok'))).turn ?? undefined;

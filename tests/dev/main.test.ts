@@ -74,6 +74,14 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   },
 );
 
+test('open to everybody, it warns of that at the start, and not with the first call', async () => {
+  const child = run();
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.includes('open_mode')) break;
+  }
+  expect(child.exitCode).toBeNull();
+});
+
 test('killed with SIGKILL, it starts again on the same data', async () => {
   const first = run();
   await untilServing(first);

@@ -1,6 +1,6 @@
 import type { DeviceRecord } from '../storage.ts';
 import { bytesOf } from './chat-sessions.ts';
-import { viewLock } from './locks.ts';
+import { liveHolding, viewLock } from './locks.ts';
 import type { Synchronous } from './operations.ts';
 import { latestFirst, viewListed } from './search.ts';
 import { type Device, deviceRow, linkedTo, type Memory, type Tables } from './tables.ts';
@@ -32,7 +32,7 @@ export function deviceOperations({
         messages: count(device),
         sessionCount: sessions.length,
         sessions: sessions.toSorted(latestFirst).slice(0, limit).map(viewListed),
-        holdings: holdingsOf(tables, device).slice(0, limit),
+        holdings: holdingsOf(tables, device, now).slice(0, limit),
       };
       return { now: new Date(now), record };
     },
@@ -64,10 +64,11 @@ function count({ messages }: Device): DeviceRecord['messages'] {
   };
 }
 
-/** Newest first. */
-const holdingsOf = ({ events }: Tables, { id }: Device): DeviceRecord['holdings'] =>
-  events
-    .filter(({ device }) => device === id)
+/** Newest first; a lapsed one that nobody has noted yet is one of them. */
+function holdingsOf({ events }: Tables, device: Device, now: number): DeviceRecord['holdings'] {
+  const { id, holding } = device;
+  const noted = events
+    .filter((event) => event.device === id)
     .toReversed()
     .map(({ agent, startedAt, endedAt, reason }) => ({
       agent,
@@ -75,6 +76,13 @@ const holdingsOf = ({ events }: Tables, { id }: Device): DeviceRecord['holdings'
       to: new Date(endedAt),
       reason,
     }));
+  if (holding === null || liveHolding(device, now) !== null) return noted;
+  const { agent, lockedAt, expiresAt } = holding;
+  return [
+    { agent, from: new Date(lockedAt), to: new Date(expiresAt), reason: 'expired' },
+    ...noted,
+  ];
+}
 
 /** When anything of it that can be seen was last written. */
 function lastChange({ sessions, events }: Tables, device: Device): number {

@@ -20,7 +20,7 @@ export function historyOperations({
       const said = saidIn(tables, session).filter(
         ({ seq }) => before === null || (seq ?? 0) < Number(before),
       );
-      const part = fitting(said.toReversed().slice(0, limit), 1).toReversed();
+      const part = fitting(said.toReversed().slice(0, limit), 4, 1).toReversed();
       const older = part.length > 0 && part.length < said.length ? String(part[0]?.seq) : null;
       const history = { messages: part.map(viewMessage), total: session.messageCount, older };
       return { now: new Date(now), history };

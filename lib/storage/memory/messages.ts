@@ -61,18 +61,15 @@ export function enterHistory(
   }
 }
 
-/** Bytes of messages that one answer carries at most. */
-const MOST_BYTES = 4 * 1024 * 1024;
-
 export const bytesIn = ({ content, metadata }: Row): number =>
-  Buffer.byteLength(content) + Buffer.byteLength(JSON.stringify(metadata));
+  Buffer.byteLength(JSON.stringify(content)) + Buffer.byteLength(JSON.stringify(metadata));
 
-/** As many from the start as fit into MOST_BYTES, and `least` in any case. */
-export function fitting(rows: Row[], least: number): Row[] {
+/** As many from the start as fit into so many mebibytes, and `least` in any case. */
+export function fitting(rows: Row[], mebibytes: number, least: number): Row[] {
   let bytes = 0;
   const end = rows.findIndex((row, index) => {
     bytes += bytesIn(row);
-    return index >= least && bytes > MOST_BYTES;
+    return index >= least && bytes > mebibytes * 1_048_576;
   });
   return end === -1 ? rows : rows.slice(0, end);
 }

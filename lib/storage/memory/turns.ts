@@ -112,7 +112,7 @@ function oldestWaiting({ messages }: Device, lane: Lane): Row[] {
   const together = waiting.filter(
     (row) => row.session === waiting[0]?.session && isSameWay(row, waiting[0]),
   );
-  return fitting(together.slice(0, MOST), 1);
+  return fitting(together.slice(0, MOST), 2, 1);
 }
 
 /** Everything its holder works from: what it has to answer, or to send, and what was said before. */
@@ -140,7 +140,7 @@ function viewTurn({ limits }: Memory, device: Device, grant: Grant, now: number)
     state: device.state ?? {},
     stateVersion: device.state === null ? null : device.stateVersion,
     messages: handed.toSorted(bySending).map(viewMessage),
-    history: replies.length > 0 ? [] : fitting(newest, 0).toReversed().map(viewMessage),
+    history: replies.length > 0 ? [] : fitting(newest, 1, 0).toReversed().map(viewMessage),
     replies: replies.map((row) => viewReply(row, device, now)),
   };
 }

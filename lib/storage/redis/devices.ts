@@ -33,6 +33,11 @@ if device.erasedAt and not device.holding and not state and #kept + #all + #even
 local updated = math.max(device.createdAt, device.stateUpdatedAt or 0, device.holding and device.holding.lockedAt or 0)
 for _, one in ipairs(all) do updated = math.max(updated, one.lastActivity) end
 for _, one in ipairs(events) do updated = math.max(updated, one.endedAt) end
+-- a lapsed holding is noted by whoever comes next
+local held, lock = device.holding, view_lock(device)
+if held and not lock then
+  events[#events + 1] = { agent = held.agent, startedAt = held.lockedAt, endedAt = held.expiresAt, reason = 'expired' }
+end
 local count = { user = 0, assistant = 0, waiting = 0, failed = 0 }
 for _, row in ipairs(kept) do
   count[row.role] = count[row.role] + 1
@@ -42,7 +47,7 @@ return cjson.encode({
   now = now,
   createdAt = device.createdAt,
   updatedAt = updated,
-  lock = view_lock(device),
+  lock = lock,
   state = state and { version = device.stateVersion, bytes = #state, updatedAt = device.stateUpdatedAt } or nil,
   messages = count,
   sessionCount = #own,

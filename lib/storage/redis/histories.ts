@@ -16,7 +16,7 @@ const HISTORY = script(String.raw`
 local session = session_in_reach(input.id, input.owner, input.includeExpired)
 if not session then return cjson.encode({ now = now }) end
 local found = said_in(session.device, session.id, tonumber(input.before), input.limit + 1)
-local part = reversed(fitting(first_of(found, input.limit), 1))
+local part = reversed(fitting(first_of(found, input.limit), 4, 1))
 local older = #part > 0 and #part < #found and text(part[1].seq) or nil
 local messages = view_messages(session.device, part)
 return cjson.encode({ now = now, history = { messages = messages, total = session.messageCount, older = older } })

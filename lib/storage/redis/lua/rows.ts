@@ -88,7 +88,8 @@ local function set_texts(row, content, metadata)
   local id = text(row.id)
   call('HSET', at(row.device, 'texts'), id, content)
   call('HSET', at(row.device, 'metadata'), id, metadata)
-  row.bytes = #content + #metadata
+  -- as it goes over the wire
+  row.bytes = #cjson.encode(content) + #metadata
 end
 
 local function write_row(row, content, metadata)
@@ -184,13 +185,12 @@ local function trim(device, session)
   end
 end
 
-local MOST_BYTES = 4 * 1024 * 1024
--- As many from the start as fit, and the least in any case.
-local function fitting(list, least)
+-- As many from the start as fit into so many mebibytes, and the least in any case.
+local function fitting(list, mebibytes, least)
   local bytes, some = 0, {}
   for i, row in ipairs(list) do
     bytes = bytes + row.bytes
-    if i > least and bytes > MOST_BYTES then break end
+    if i > least and bytes > mebibytes * 1024 * 1024 then break end
     some[i] = row
   end
   return some

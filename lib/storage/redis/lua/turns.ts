@@ -55,7 +55,7 @@ local function oldest_waiting(device, lane)
   local together = filter(waiting, function(row)
     return row.session == first.session and is_same_way(row, first)
   end)
-  return fitting(first_of(together, MOST), 1)
+  return fitting(first_of(together, MOST), 2, 1)
 end
 
 local function history_of(device, session, lane)
@@ -67,7 +67,7 @@ local function history_of(device, session, lane)
       last = row.seq
     end
   until #part < MOST or #newest >= limits.history
-  return reversed(fitting(newest, 0))
+  return reversed(fitting(newest, 1, 0))
 end
 
 -- Everything its holder works from: what it has to answer, or to send, and what was said before.
