@@ -1,4 +1,5 @@
 import { defineAgent } from '../agents/agent.ts';
+import { MANAGER } from '../agents/registry.ts';
 import { runAgents } from '../agents/run.ts';
 import { ask, type QuestionAnswer } from '../await-answer.ts';
 import { BatonError } from '../errors.ts';
@@ -136,6 +137,7 @@ async function answerAlone(
     persisted: false,
     sessionId: null,
     activeAgent: null,
-    replies: replies.map((reply) => ({ ...reply, inReplyTo: [id] })),
+    // whoever spoke, nobody but the manager is there
+    replies: replies.map((reply) => ({ ...reply, agent: MANAGER, inReplyTo: [id] })),
   };
 }
