@@ -3,7 +3,7 @@ import { type Agent, defineAgent } from '../agent.ts';
 import { plainText } from '../plain-text.ts';
 
 const WANTS_A_PERSON =
-  /\b(human|real person|a person|somebody real|representative|operator|live agent|human agent|support agent|talk to (?:some|any)(?:one|body)|speak (?:to|with) (?:some|any)(?:one|body))\b/;
+  /\b(human|(?:a|an actual|any|real) person|person,? please|somebody real|representative|operator|(?:an|live|real|support) agent|talk to (?:some|any)(?:one|body)|speak (?:to|with) (?:some|any)(?:one|body))\b/;
 
 /**
  * Answers when nobody holds the conversation: passes it to a person who is asked for, to the first agent whose

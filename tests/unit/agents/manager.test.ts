@@ -69,6 +69,9 @@ describe('the manager', () => {
     'can I talk to someone?',
     'Operator!',
     'a real person please',
+    'Person, please!',
+    'can I speak with an agent?',
+    'is there any person I could ask?',
     'give me a hu\u200bman',
     'I need a human to help with my invoice',
   ])('passes %j to a person', async (text) => {
