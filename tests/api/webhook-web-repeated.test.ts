@@ -108,10 +108,11 @@ describe('202 queued', () => {
 
     const started = performance.now();
     const answer = await within(30, 'the answer', page.send('Hello', 'm1'));
+    const waited = performance.now() - started;
+    release();
 
     expect([answer.status, answer.json]).toEqual([202, { message_id: 'm1', queued: true }]);
-    expect(performance.now() - started).toBeGreaterThanOrEqual(3_000);
-    release();
+    expect(waited).toBeGreaterThan(2_000);
     expect(answerOf(await first).replies).toHaveLength(1);
   });
 
