@@ -63,8 +63,8 @@ END $$;
 
 --> statement-breakpoint
 -- Whether a document is larger than so many bytes as a caller writes it: jsonb's text has a space behind every comma and
--- colon, so it is at most half as long again. Those are taken out only where they decide, for a mebibyte of small numbers
--- costs most of a second. Numbers count as PostgreSQL writes them: 1e300 is 301 digits here, and on its way to every reader.
+-- colon, so it is at most half as long again. Those are counted only where they decide. Numbers count as PostgreSQL
+-- writes them: 1e300 is 301 digits here, and on its way to every reader.
 CREATE OR REPLACE FUNCTION baton_is_larger_v1(p_document jsonb, p_bytes int) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
@@ -77,10 +77,16 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
--- The size of a document as a caller writes it, without spaces between its parts; strings are kept as they are.
+-- The size of a document as a caller writes it, without the spaces that jsonb's text has between its parts: they stand in
+-- every other piece when it is cut at its quotes, those that a backslash makes part of a string being taken out before.
+-- (A regular expression over the strings takes four times as long.)
 CREATE OR REPLACE FUNCTION baton_json_bytes_v1(p_document jsonb) RETURNS int
 LANGUAGE sql IMMUTABLE AS $$
-  SELECT octet_length(regexp_replace(p_document::text, '("(?:[^"\\]|\\.)*")| ', '\1', 'g'))
+  SELECT octet_length(t.text) - (
+    SELECT sum(length(p.piece) - length(replace(p.piece, ' ', '')))
+    FROM unnest(string_to_array(replace(replace(t.text, '\\', ''), '\"', ''), '"')) WITH ORDINALITY AS p (piece, place)
+    WHERE p.place % 2 = 1)::int
+  FROM (SELECT p_document::text) AS t (text)
 $$;
 
 --> statement-breakpoint

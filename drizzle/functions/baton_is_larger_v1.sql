@@ -1,6 +1,6 @@
 -- Whether a document is larger than so many bytes as a caller writes it: jsonb's text has a space behind every comma and
--- colon, so it is at most half as long again. Those are taken out only where they decide, for a mebibyte of small numbers
--- costs most of a second. Numbers count as PostgreSQL writes them: 1e300 is 301 digits here, and on its way to every reader.
+-- colon, so it is at most half as long again. Those are counted only where they decide. Numbers count as PostgreSQL
+-- writes them: 1e300 is 301 digits here, and on its way to every reader.
 CREATE OR REPLACE FUNCTION baton_is_larger_v1(p_document jsonb, p_bytes int) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE

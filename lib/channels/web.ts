@@ -80,9 +80,9 @@ export async function chat(
     : { kind: 'answered', messageId: id, persisted: true, ...answer };
 }
 
-/** Stands in for everybody the manager would hand over to: what they ask for, nobody could remember. */
+/** The manager, in the place of everybody it would hand over to: what they ask for, nobody could remember. */
 const away = defineAgent({
-  key: 'away',
+  key: MANAGER,
   description: 'Answers for all agents while nothing can be stored',
   answer(turn) {
     turn.reply('I cannot look into that right now. Please try again in a few minutes.');
@@ -137,7 +137,6 @@ async function answerAlone(
     persisted: false,
     sessionId: null,
     activeAgent: null,
-    // whoever spoke, nobody but the manager is there
-    replies: replies.map((reply) => ({ ...reply, agent: MANAGER, inReplyTo: [id] })),
+    replies: replies.map((reply) => ({ ...reply, inReplyTo: [id] })),
   };
 }

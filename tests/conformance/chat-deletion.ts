@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
+import { drain } from '../support/drain.ts';
 import { commit, commitOf, message, newDevice, terms, time } from '../support/storage.ts';
 import { type Cases, on } from './case.ts';
 import { anybody, begin, operator, read, takeIn, talk, toSession } from './chat.ts';
-import { contentsOf, drain, retake, sentBy, toSend } from './ways.ts';
+import { contentsOf, retake, sentBy, toSend } from './ways.ts';
 
 /** Chat sessions that are deleted, also under a worker. */
 export const chatDeletionCases = {

@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
 import type { Version } from '../../lib/storage/storage.ts';
+import { drain } from '../support/drain.ts';
 import { commit, commitOf, newDevice, take } from '../support/storage.ts';
 import { type Cases, on } from './case.ts';
-import { drain } from './ways.ts';
 
 /** What has ended is cleared away, and nothing that lives. */
 export const cleanUpCases = {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import type { DeviceId } from '../../lib/storage/storage.ts';
+import { drain } from '../support/drain.ts';
 import {
   commit,
   commitOf,
@@ -12,7 +13,7 @@ import {
   time,
 } from '../support/storage.ts';
 import type { Cases } from './case.ts';
-import { contentsOf, drain, retake } from './ways.ts';
+import { contentsOf, retake } from './ways.ts';
 
 const anything = { owner: null, includeExpired: true };
 

@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
+import { drain } from '../support/drain.ts';
 import { commit, commitOf, message, newDevice, take, terms, time } from '../support/storage.ts';
 import { type Cases, on } from './case.ts';
-import { drain, retake, toSend } from './ways.ts';
+import { retake, toSend } from './ways.ts';
 
 /** Figures of everything: each on a storage with nobody else in it. */
 export const figureCases = {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import type { DeviceId } from '../../lib/storage/storage.ts';
+import { drain } from '../support/drain.ts';
 import {
   commit,
   commitOf,
@@ -13,7 +14,7 @@ import {
 } from '../support/storage.ts';
 import { type Cases, on } from './case.ts';
 import { linked, offer, redeem } from './links.ts';
-import { contentsOf, drain } from './ways.ts';
+import { contentsOf } from './ways.ts';
 
 const begin = async ({ storage }: Harness, device: DeviceId) => {
   const given = { id: randomUUID(), user: null, channel: 'chat', metadata: {}, ttlSeconds: null };

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { Guard, Version } from '../../lib/storage/storage.ts';
+import { drain } from '../support/drain.ts';
 import { message, newDevice, terms, time } from '../support/storage.ts';
-import { drain } from './ways.ts';
 import type { Cases } from './case.ts';
 
 const free: Guard = { kind: 'none' };

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import type { DeviceId } from '../../lib/storage/storage.ts';
+import { drain } from '../support/drain.ts';
 import {
   commit,
   commitOf,
@@ -11,7 +12,7 @@ import {
   time,
 } from '../support/storage.ts';
 import { type Cases, on } from './case.ts';
-import { contentsOf, drain, retake, sentBy, toSend } from './ways.ts';
+import { contentsOf, retake, sentBy, toSend } from './ways.ts';
 
 const days = (count: number) => count * time.day;
 

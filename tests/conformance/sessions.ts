@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
+import { drain } from '../support/drain.ts';
 import { commit, commitOf, message, newDevice, take, terms } from '../support/storage.ts';
 import { type Cases, on } from './case.ts';
-import { contentsOf, drain } from './ways.ts';
+import { contentsOf } from './ways.ts';
 
 /** Chat sessions: one device may have many, one after the other. */
 export const sessionCases = {

@@ -1,24 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { CleanUp, Commit, DeviceId, Turn } from '../../lib/storage/storage.ts';
+import type { Commit, DeviceId, Turn } from '../../lib/storage/storage.ts';
 import { commitOf, type Harness, terms } from '../support/storage.ts';
 
 // What many cases do on their way.
-
-/** Cleans up until nothing is left to do; gives the sums. */
-export async function drain(
-  { storage }: Harness,
-  batch = 100,
-): Promise<Omit<CleanUp, 'now' | 'more'>> {
-  const sums = { expiredLocks: 0, expiredSessions: 0, purgedMessages: 0 };
-  for (let more = true; more;) {
-    const run = await storage.cleanUp(batch);
-    sums.expiredLocks += run.expiredLocks;
-    sums.expiredSessions += run.expiredSessions;
-    sums.purgedMessages += run.purgedMessages;
-    more = run.more;
-  }
-  return sums;
-}
 
 /** Recovers until nothing is left; gives what was found of one device. */
 export async function recoverFor(

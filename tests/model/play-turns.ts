@@ -63,19 +63,6 @@ export async function recover(
   return ordered;
 }
 
-/** Until nothing is left: what is in which batch is the storage's own affair too. */
-export async function cleanUp({ storage }: Side, batch: number): Promise<object> {
-  const sums = { expiredLocks: 0, expiredSessions: 0, purgedMessages: 0 };
-  for (let more = true; more;) {
-    const run = await storage.cleanUp(batch);
-    sums.expiredLocks += run.expiredLocks;
-    sums.expiredSessions += run.expiredSessions;
-    sums.purgedMessages += run.purgedMessages;
-    more = run.more;
-  }
-  return sums;
-}
-
 export async function noteStatuses(
   { storage }: Side,
   given: Given,

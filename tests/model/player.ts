@@ -1,11 +1,12 @@
 import { BatonError } from '../../lib/errors.ts';
 import type { DeviceId } from '../../lib/storage/storage.ts';
+import { drain } from '../support/drain.ts';
 import type { Command } from './commands.ts';
 import { Given } from './given.ts';
 import { Names } from './names.ts';
 import { eraseUser, link, write } from './play-devices.ts';
 import { createSession, inSession, listSessions } from './play-sessions.ts';
-import { accept, cleanUp, end, next, noteStatuses, recover } from './play-turns.ts';
+import { accept, end, next, noteStatuses, recover } from './play-turns.ts';
 import type { Side } from './sides.ts';
 
 /** What a command did: its answer, and the devices that it was about. */
@@ -83,7 +84,7 @@ export class Player {
       case 'recover':
         return recover(this.side, given, command, touched);
       case 'clean up':
-        return cleanUp(this.side, command.batch);
+        return drain(this.side, command.batch);
       case 'note statuses':
         return noteStatuses(this.side, given, command.told);
       case 'commit':

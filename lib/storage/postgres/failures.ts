@@ -9,13 +9,18 @@ type Failure = 'refused' | 'broken' | 'too_large' | 'ours';
 
 /**
  * SQLSTATEs after which nothing was written: serialization failure, deadlock, lock not available, too many
- * connections, cannot connect now (PostgreSQL manual, appendix A).
+ * connections, cannot connect now (PostgreSQL manual, appendix A). And Node's, where nobody listens.
  */
-const REFUSED = new Set(['40001', '40P01', '55P03', '53300', '57P03']);
+const REFUSED = new Set(['40001', '40P01', '55P03', '53300', '57P03', 'ECONNREFUSED']);
+/** Five characters, of which one at least is a digit: Node's codes are longer, or have none. */
+const SQLSTATE = /^(?=.*\d)[0-9A-Z]{5}$/;
 /** Raised by functions/baton_fitting_v1.sql. */
 const TOO_LARGE = 'ZB001';
 
-/** The SQLSTATE or system error code. Drizzle wraps the driver's error, whose message holds parameters; Neon's the fetch. */
+/**
+ * The SQLSTATE or system error code. Drizzle wraps the driver's error, and Neon's driver that of fetch; only the code
+ * is looked at, for messages hold parameters.
+ */
 function codeOf(error: unknown): string | undefined {
   for (let e = error; e instanceof Error; e = 'sourceError' in e ? e.sourceError : e.cause) {
     if ('code' in e && typeof e.code === 'string') return e.code;
@@ -28,11 +33,8 @@ function classify(error: unknown): Failure {
   if (code === TOO_LARGE) return 'too_large';
   if (code === undefined) return 'broken'; // many connection errors carry no code at all
   if (REFUSED.has(code)) return 'refused';
-  if (code === 'ECONNREFUSED') return 'refused';
-  // connection exceptions, insufficient resources, operator intervention, system errors; and Node's own
-  return /^(08|53|57|58)...$/.test(code) || /^[A-Z_]{5,}$|^[A-Z]\w{5,}$/.test(code)
-    ? 'broken'
-    : 'ours';
+  // not Node's, and none of connection exceptions, insufficient resources, operator intervention and system errors
+  return SQLSTATE.test(code) && !/^(08|53|57|58)/.test(code) ? 'ours' : 'broken';
 }
 
 /** Tries of a refused call, 10, 20, 40 and 80 ms apart: a deadlock or a moved identity is over by then. */

@@ -9,7 +9,11 @@ import { createPostgresStorage } from './postgres-storage.ts';
 /** Milliseconds a statement may take, connecting included; the driver itself would wait for ever. */
 const TIMEOUT = 5_000;
 
-/** Neon over HTTP: one request per statement, no connection to open, to pool or to close. */
+/**
+ * Neon over HTTP: one request per statement, no connection to open, to pool or to close.
+ *
+ * @param timeoutMs milliseconds after which the database counts as away
+ */
 export function openNeon(
   url: string,
   limits: StorageLimits,

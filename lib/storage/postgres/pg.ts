@@ -7,7 +7,7 @@ import type { Storage } from '../storage.ts';
 import { JSONB } from './database.ts';
 import { createPostgresStorage } from './postgres-storage.ts';
 
-/** Milliseconds a caller waits for a connection, and for a statement on it, before the database counts as away. */
+/** Milliseconds a caller waits for a connection, and for a statement on it. */
 export interface Patience {
   connection: number;
   statement: number;
@@ -15,7 +15,11 @@ export interface Patience {
 
 const PATIENCE: Patience = { connection: 2_000, statement: 5_000 };
 
-/** PostgreSQL over TCP. `close` ends the pool; idle connections end by themselves after five seconds. */
+/**
+ * PostgreSQL over TCP. `close` ends the pool; idle connections end by themselves after five seconds.
+ *
+ * @param patience after which the database counts as away
+ */
 export function openPg(
   url: string,
   limits: StorageLimits,

@@ -18,7 +18,7 @@ export type Answer = { result: unknown } | { error: string };
  */
 export type Send = (commands: readonly Command[], repeatable: boolean) => Promise<Answer[]>;
 
-/** Upstash Redis, commands in pipelines. */
+/** Upstash Redis, commands in pipelines. @param timeoutMs milliseconds after which it counts as away */
 export function openUpstash(access: UpstashAccess, timeoutMs = TIMEOUT): Send {
   const post = async (commands: readonly Command[]): Promise<Answer[]> => {
     const { status, told } = await postToUpstash(access, '/pipeline', commands, timeoutMs);
