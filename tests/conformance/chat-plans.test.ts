@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exportText } from '../../lib/export.ts';
 import { openPg } from '../../lib/storage/postgres/pg.ts';
 import type { DeviceId, ExportScope, SessionScope, Storage } from '../../lib/storage/storage.ts';
+import { alone, counted } from '../support/statistics.ts';
 import { limits } from '../support/storage.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -157,13 +158,11 @@ describe.each([false, true])('with the tables analysed: %s', (analysed) => {
 
   it('no table is read as a whole by what callers do most: lock, session, history, list, search', async () => {
     const { storage, close } = openPg(database.url, limits, 1);
-    const scans = async () => {
-      await client.query('SELECT pg_stat_clear_snapshot()');
-      const { rows } = await client.query<{ scans: string }>(
-        `SELECT sum(seq_scan) AS scans FROM pg_stat_user_tables WHERE relname IN ('conversation_states', 'chat_sessions', 'chat_messages')`,
+    const scans = () =>
+      counted(
+        client,
+        `SELECT sum(seq_scan) AS n FROM pg_stat_user_tables WHERE relname IN ('conversation_states', 'chat_sessions', 'chat_messages')`,
       );
-      return Number(rows[0]?.scans);
-    };
     const before = await scans();
     const id = '1d0a7ebf-9ed2-4ef1-8f3b-5a6b0c9f4d11';
     const reach = { owner: null, includeExpired: false };
@@ -173,7 +172,8 @@ describe.each([false, true])('with the tables analysed: %s', (analysed) => {
     await storage.readHistory(id, reach, null, 10);
     await storage.listSessions(scope, null, 50);
     await storage.searchSessions('common', scope, null, 50);
-    await close(); // what a backend did is counted at the latest when it ends
+    await close();
+    await alone(client);
     expect(await scans()).toBe(before);
   });
 });
