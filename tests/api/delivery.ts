@@ -55,8 +55,8 @@ export interface Line {
   untilFirstIs(status: string, phone: string): Promise<Record<string, unknown>[]>;
   /** The texts that went out to a number. */
   sentTo(phone: string): string[];
-  /** Seconds until the first unsettled reply is due. */
-  dueIn(phone: string): Promise<number>;
+  /** The first unsettled reply is due so many seconds after the Graph API last answered for this number. */
+  expectDue(phone: string, seconds: number): Promise<void>;
   /** Lets what is due come due, and sweeps. */
   later(phone: string): Promise<void>;
   /** Makes everything of the person so many hours older. */
@@ -117,14 +117,17 @@ export async function openLine(
       graph.sent
         .filter(({ body }) => body.to === phone)
         .map(({ body }) => (body.type === 'text' ? body.text.body : body.type)),
-    async dueIn(phone) {
+    async expectDue(phone, seconds) {
       const [row] = await api.sql(
-        `SELECT extract(epoch FROM claim_expires_at - clock_timestamp()) AS seconds FROM chat_messages
-         JOIN channel_identities i USING (device_id)
+        `SELECT extract(epoch FROM claim_expires_at) * 1000 AS due, extract(epoch FROM clock_timestamp()) * 1000 AS now
+         FROM chat_messages JOIN channel_identities i USING (device_id)
          WHERE i.value = $1 AND status IN ('pending', 'unknown') ORDER BY seq LIMIT 1`,
         [phone],
       );
-      return Number(row?.['seconds']);
+      const due = Number(row?.['due']);
+      // between the answer and now, whatever time has passed since on a busy machine
+      expect(due).toBeGreaterThanOrEqual(Number(graph.answeredAt.get(phone)) + seconds * 1_000);
+      expect(due).toBeLessThanOrEqual(Number(row?.['now']) + seconds * 1_000);
     },
     async later(phone) {
       await api.sql(

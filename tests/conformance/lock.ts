@@ -35,13 +35,13 @@ export const lockCases = {
 
   // A row moved to either side of the clock: whatever the operation answers must agree with the clock it returns.
   'is held exactly when its end is after the returned clock': async (h) => {
-    for (const offset of [-1_000, -2, -1, 0, 1, 2, 1_000]) {
+    for (const offset of [-1_000, -2, -1, 0, 1, 2, 60_000]) {
       for (let i = 0; i < 20; i++) {
         const device = newDevice();
         await h.storage.setLock(device, hold('billing'), free);
         await h.shift(device, { lock: offset });
         const read = await h.storage.getLock(device);
-        if (read.lock === null) expect(offset).toBeLessThan(1_000);
+        if (read.lock === null) expect(offset).toBeLessThan(60_000);
         else expect(read.lock.expiresAt.getTime()).toBeGreaterThan(read.now.getTime());
         if (offset <= 0) expect(read.lock).toBeNull();
 

@@ -33,9 +33,9 @@ export const rateCases = {
     expect(first?.resetMs).toBe(20_000);
     await say(h, device);
     const last = (await say(h, device)).rate;
-    expect(last?.retryMs).toBeGreaterThan(19_000);
+    expect(last?.retryMs).toBeGreaterThan(10_000);
     expect(last?.retryMs).toBeLessThanOrEqual(20_000);
-    expect(last?.resetMs).toBeGreaterThan(59_000);
+    expect(last?.resetMs).toBeGreaterThan(50_000);
     expect(last?.resetMs).toBeLessThanOrEqual(60_000);
   },
 

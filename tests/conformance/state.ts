@@ -214,6 +214,7 @@ export const stateCases = {
       const documents: JsonObject[] = [
         { list: Array.from({ length: 4_500 }, () => 1) },
         Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`k${i}`, [i, {}]])),
+        { 'a path\\': Array.from({ length: 100 }, () => '\\ in two parts\\') },
         { text: '", : , \\" \\\\ \u0001 \n € 😀'.repeat(100), 'k", : ': ['a, b: c', ', ', ' '] },
       ];
       const bytesOf = (state: JsonObject) => Buffer.byteLength(JSON.stringify(state));

@@ -36,6 +36,8 @@ export interface Graph {
   /** The messages, in the order in which they came. */
   sent: Sent[];
   receipts: Receipt[];
+  /** When the last message to a number was answered, by `Date.now()`. */
+  answeredAt: ReadonlyMap<string, number>;
   /** Called when a message has come in, before it is answered. */
   onSend(listener: (sent: Sent) => void | Promise<void>): void;
   /** How the next messages are answered. */
@@ -56,6 +58,7 @@ const RECEIPT_TAKEN: GraphAnswer = {
 export async function startGraph(): Promise<Graph> {
   const sent: Sent[] = [];
   const receipts: Receipt[] = [];
+  const answeredAt = new Map<string, number>();
   const queue: Fate[] = [];
   let ofReceipts: Fate = RECEIPT_TAKEN;
   let listener: (message: Sent) => void | Promise<void> = () => {};
@@ -83,6 +86,7 @@ export async function startGraph(): Promise<Graph> {
       const { url: path = '', headers } = request;
       const body = JSON.parse(await text(request));
       const fate = await fateOf({ path, authorization: headers.authorization, body });
+      answeredAt.set(body.to, Date.now());
       if (fate === 'hang') return;
       if (fate === 'drop') return void response.destroy();
       response.writeHead(fate.status, fate.headers);
@@ -94,6 +98,7 @@ export async function startGraph(): Promise<Graph> {
     url: `http://127.0.0.1:${port}`,
     sent,
     receipts,
+    answeredAt,
     onSend(next) {
       listener = next;
     },

@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { listenLocally } from '../../../dev/listen.ts';
 import type { MediaLimits } from '../../../lib/channels/channel.ts';
@@ -189,11 +188,9 @@ describe('a file that a person sent', () => {
   );
 
   it('that does not come in time is unreachable', async () => {
-    answer = () => sleep(5_000);
-    const started = performance.now();
+    answer = () => {};
     const late = fetchMedia({ limits: { timeoutMs: 50 } });
     await expect(late).rejects.toMatchObject({ code: 'unreachable' });
-    expect(performance.now() - started).toBeLessThan(2_000);
   });
 
   it("ends with the turn's own reason when the turn ends", async () => {
