@@ -16,6 +16,8 @@ import {
 } from 'drizzle-orm/pg-core';
 import { bytes, searchVector, serial64, time } from './columns.ts';
 
+export { counters, restores } from './operating.ts';
+
 /** Fences and versions of every row come from here, so that none ever falls back, even after a row is gone. */
 export const versions = pgSequence('baton_versions', { cache: 1 });
 
@@ -201,7 +203,10 @@ export const chatMessages = pgTable(
   ],
 );
 
-/** Which device a sender of a channel is. */
+/**
+ * Which device a sender of a channel is; who is linked to a device (kind `device`); and which users have had chat
+ * sessions on one (kind `user`, under the device's own account).
+ */
 export const channelIdentities = pgTable(
   'channel_identities',
   {
@@ -220,6 +225,10 @@ export const channelIdentities = pgTable(
     primaryKey({ columns: [table.channel, table.account, table.kind, table.value] }),
     // where a device's replies go; erase
     index('channel_identities_device').on(table.deviceId),
+    // the devices where a user has had chat sessions; erase
+    index('channel_identities_user')
+      .on(table.value)
+      .where(sql`${table.kind} = 'user'`),
     // retention
     index('channel_identities_checked').on(table.checkedAt),
   ],
@@ -275,25 +284,3 @@ export const lockEvents = pgTable(
     index('lock_events_ended').on(table.endedAt),
   ],
 );
-
-/** What the instances have counted: each adds up its own, and what it has goes here about once a second. */
-export const counters = pgTable(
-  'counters',
-  {
-    name: text('name').notNull(),
-    label: text('label').notNull(),
-    value: bigint('value', { mode: 'number' }).notNull(),
-    /** When it last grew. */
-    updatedAt: time('updated_at').notNull(),
-  },
-  (table) => [primaryKey({ columns: [table.name, table.label] })],
-);
-
-/** Backups that were restored into this database, so that one goes on where it was broken off, and none is applied twice. */
-export const restores = pgTable('restores', {
-  backupId: uuid('backup_id').primaryKey(),
-  /** Of the file, already applied. */
-  lines: bigint('lines', { mode: 'number' }).notNull(),
-  startedAt: time('started_at').notNull().defaultNow(),
-  completedAt: time('completed_at'),
-});

@@ -65,7 +65,7 @@ export async function ask(
     const answer = toAnswer(seen, question.messageId);
     if (answer !== null) return answer;
     if (seen.free) {
-      const held = await takeTurn(services, question.device);
+      const held = await takeTurn(services, question.device, frame);
       const own = held && (await workFor(services, mine.id, held, frame, keep));
       if (own != null) return own;
     }

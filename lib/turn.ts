@@ -53,6 +53,11 @@ export interface Held {
   since: number;
 }
 
+/** Milliseconds to take a turn for: a function that is over by then could not renew it, and nobody else have it. */
+export function leaseFor({ turnLease }: Config, { endsAt }: Frame, burstMs = 0): number {
+  return Math.max(1, Math.min(turnLease * 1_000 + burstMs, Math.floor(endsAt - performance.now())));
+}
+
 /** Turns one call works on at a time: five hundred senders in one body must not mean five hundred lapsing leases. */
 const PARALLEL_TURNS = 4;
 
@@ -70,7 +75,7 @@ export async function receive(
   const terms = {
     requestId: frame.requestId,
     lane: 'builtin',
-    leaseMs: config.turnLease * 1_000 + burstMs,
+    leaseMs: leaseFor(config, frame, burstMs),
     maxTurns: PARALLEL_TURNS,
   } as const;
   const attributes = {
@@ -110,7 +115,7 @@ export async function workAll(
         taken.pop() ??
         (await takeAny(services, waiting, frame)) ??
         // only when nothing else is left to do: a reply that waits must not keep others from being answered
-        (await takeDue(due, (device) => takeTurn(services, device), frame));
+        (await takeDue(due, (device) => takeTurn(services, device, frame), frame));
       if (held === null) return;
       await workOrLog(services, held, frame, watcher);
     }
@@ -141,7 +146,7 @@ async function takeAny(
   while (hasTime(frame)) {
     const device = devices.pop();
     if (device === undefined) break;
-    const held = await takeTurn(services, device);
+    const held = await takeTurn(services, device, frame);
     if (held !== null) return held;
   }
   return null;
@@ -151,12 +156,13 @@ async function takeAny(
 export async function takeTurn(
   { storage, config }: TurnServices,
   device: DeviceId,
+  frame: Frame,
 ): Promise<Held | null> {
   const since = performance.now();
   const { turns } = await storage.next([device], {
     requestId: crypto.randomUUID(),
     lane: 'builtin',
-    leaseMs: config.turnLease * 1_000,
+    leaseMs: leaseFor(config, frame),
     maxTurns: 1,
   });
   return turns[0] === undefined ? null : { turn: turns[0], since };
@@ -284,9 +290,9 @@ async function retryLater(
   const failed = await services.storage.fail(turn.device, turn.fence, name);
   if (failed === null) return null;
   // set aside: what came in behind it is next
-  if (failed.retryAt === null) return takeTurn(services, turn.device);
+  if (failed.retryAt === null) return takeTurn(services, turn.device, frame);
   const wait = failed.retryAt.getTime() - failed.now.getTime();
   if (!hasTime(frame, wait)) return null;
   await sleep(wait);
-  return takeTurn(services, turn.device);
+  return takeTurn(services, turn.device, frame);
 }

@@ -131,8 +131,12 @@ for _, id in ipairs(input.ids) do
   if input.unit == 'device' then
     forget(id)
   else
-    if device and input.unit == 'identity' then call('ZREM', at(device, 'names'), string.sub(key, #global('who', '') + 1)) end
     if device and input.unit == 'link' then call('SREM', at(device, 'linked'), id) end
+    if device and input.unit == 'identity' then
+      local name = string.sub(key, #global('who', '') + 1)
+      call('ZREM', at(device, 'names'), name)
+      forget_name(name)
+    end
     call('DEL', key)
   end
 end
@@ -222,8 +226,11 @@ for _, one in ipairs(input.list) do
     call('SADD', at(one.device, 'linked'), one.of)
     lasts(at(one.device, 'linked'), now + KNOWN)
   else
-    call('ZADD', at(one.device, 'names'), text(one.seenAt), string.sub(key, #global('who', '') + 1))
+    local name = string.sub(key, #global('who', '') + 1)
+    local parts = cjson.decode(name)
+    call('ZADD', at(one.device, 'names'), text(one.seenAt), name)
     lasts(at(one.device, 'names'), now + KNOWN)
+    if parts[3] == 'user' then enter_user(parts[4], one.device) end
   end
 end
 return '{}'

@@ -1,5 +1,6 @@
 -- ERASE: everything of a device and of the one it is linked to, or of a user (p_device null): of that user's devices at
--- most p_limit in one call, more: call again. Of a device on which others have chat sessions too (shared) only the user's
+-- most p_limit in one call, more: call again. Those are the devices where the user has a chat session, or had one and
+-- something is still kept. Of a device on which others have chat sessions too (shared) only the user's
 -- own sessions go, for lock and state may be the others'. State rows are blanked; messages that carry a key stay, empty,
 -- until they are eight days old, so that a redelivery is known and brings no word back.
 -- A worker that is at an answer there loses the turn. Lock order: identities, state rows by device, messages.
@@ -10,7 +11,10 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 #variable_conflict use_column
 DECLARE
   v_devices uuid[] := CASE WHEN p_user IS NULL THEN ARRAY[least(p_device, baton_linked_v1(p_device)), greatest(p_device, baton_linked_v1(p_device))]
-    ELSE ARRAY(SELECT DISTINCT c.device_id FROM chat_sessions c WHERE c.user_id = p_user ORDER BY c.device_id LIMIT p_limit) END;
+    ELSE ARRAY(
+      SELECT c.device_id FROM chat_sessions c WHERE c.user_id = p_user
+      UNION SELECT i.device_id FROM channel_identities i WHERE i.kind = 'user' AND i.value = p_user
+      ORDER BY device_id LIMIT p_limit) END;
   v_whole uuid[];
   v_sessions uuid[];
   v_locked jsonb;
@@ -62,10 +66,12 @@ BEGIN
   GET DIAGNOSTICS sessions = ROW_COUNT;
   DELETE FROM lock_events e WHERE e.device_id = ANY (v_whole);
   GET DIAGNOSTICS holdings = ROW_COUNT;
-  DELETE FROM channel_identities i WHERE i.device_id = ANY (v_whole);
+  DELETE FROM channel_identities i
+  WHERE i.device_id = ANY (v_devices) AND (i.device_id = ANY (v_whole) OR (i.kind = 'user' AND i.value = p_user));
   GET DIAGNOSTICS identities = ROW_COUNT;
   DELETE FROM link_codes l WHERE l.device_id = ANY (v_whole);
   DELETE FROM link_tries l WHERE l.device_id = ANY (v_whole);
-  more := p_user IS NOT NULL AND EXISTS (SELECT FROM chat_sessions c WHERE c.user_id = p_user);
+  more := EXISTS (SELECT FROM chat_sessions c WHERE c.user_id = p_user)
+    OR EXISTS (SELECT FROM channel_identities i WHERE i.kind = 'user' AND i.value = p_user);
   RETURN NEXT;
 END $$;

@@ -168,10 +168,12 @@ async function answer(
   const app = askedOf(request, await currentApp());
   const caller = await identify(request.headers, app.config, access);
   const device = () => parseDeviceId(request.headers.get('x-device-id'));
-  const response = await handler({ ...asked, app, caller, device, keep });
-  // whoever asks for health gets no work done by it, and the cron does the same itself
-  if (access !== 'public' && access !== 'cron') keep(app.sweep(frame));
-  return response;
+  try {
+    return await handler({ ...asked, app, caller, device, keep });
+  } finally {
+    // also after a refusal; whoever asks for health gets no work done by it, and the cron does the same itself
+    if (access !== 'public' && access !== 'cron') keep(app.sweep(frame));
+  }
 }
 
 function keep(work: Promise<unknown>): void {

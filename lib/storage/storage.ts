@@ -64,8 +64,12 @@ export interface Storage extends ChatSessionStorage, DeviceStorage, FigureStorag
   accept(messages: IncomingMessage[], terms: TurnTerms): Promise<AcceptedDevice[]>;
   /** Takes free turns among these devices, where something waits in the lane or, in the builtin one, a reply is due. */
   next(devices: DeviceId[], terms: TurnTerms): Promise<Timed & { turns: Turn[] }>;
-  /** Takes turns of the builtin lane that somebody let fall, on any device: messages waiting, replies due. */
-  recover(terms: Omit<TurnTerms, 'lane'>): Promise<Timed & { turns: Turn[] }>;
+  /**
+   * Takes turns of the builtin lane that somebody let fall, on any device: messages waiting, replies due.
+   *
+   * @param restMs milliseconds for which a message that came in is left to whoever stored it
+   */
+  recover(terms: Omit<TurnTerms, 'lane'>, restMs?: number): Promise<Timed & { turns: Turn[] }>;
   /** Answers what was handed over. Sent twice it writes once. @throws {BatonError} `state_too_large` */
   commit(
     device: DeviceId,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Api, startApi } from '../support/api.ts';
 import { expectProblem } from '../support/problems.ts';
 import { withRedis } from '../support/redis.ts';
@@ -28,6 +28,8 @@ withRedis('a deployment that keeps everything in Redis', () => {
     bridge = await startUpstashBridge();
     entrance = await bridge.enter();
     api = await startApi(settings());
+  });
+  beforeEach(() => {
     device = randomUUID();
   });
   afterAll(async () => {
@@ -109,7 +111,7 @@ withRedis('a deployment that keeps everything in Redis', () => {
     });
   });
 
-  describe('413: no session is over a mebibyte', () => {
+  describe('413: what would be too large is not stored', () => {
     it.each([
       ['message_too_large', 'POST', '/api/webhooks/web', { message: 'x'.repeat(524_289) }],
       [
@@ -125,6 +127,17 @@ withRedis('a deployment that keeps everything in Redis', () => {
       expectProblem(await call(method, path, body), 413, code);
       expect((await call('GET', '/api/state')).json).toEqual(before.json);
     });
+  });
+
+  it('429: no more than a mebibyte waits for a device, however few messages that are', async () => {
+    const large = (id: string) =>
+      call('POST', '/api/turn', { message_id: id, content: 'x'.repeat(400_000) });
+    for (const [id, status] of Object.entries({ m1: 200, m2: 202 }))
+      expect((await large(id)).status).toBe(status);
+
+    expectProblem(await large('m3'), 429, 'rate_limited');
+
+    expect((await call('GET', '/api/device')).json).toMatchObject({ messages: { waiting: 2 } });
   });
 
   it('503 while Redis cannot be reached, and goes on where it was', async () => {

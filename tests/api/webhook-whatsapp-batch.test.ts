@@ -13,11 +13,13 @@ let graph: Graph;
 
 beforeAll(async () => {
   graph = await startGraph();
-  await hook.restart({
+  const env = {
     WHATSAPP_PHONE_NUMBER_IDS: NUMBERS,
     WHATSAPP_ACCESS_TOKEN: 'token',
     WHATSAPP_API_URL: graph.url,
-  });
+  };
+  // as deployed: the instance also picks up what others let fall
+  await hook.restart(env, { sweeps: true });
 });
 afterAll(async () => {
   await hook.close();
@@ -87,7 +89,8 @@ describe('a body of 1,000 updates', () => {
       .filter(({ body }) => body.biz_opaque_callback_data !== undefined)
       .map(({ body }) => body.to);
     expect([to.length, new Set(to).size]).toEqual([500, 500]);
-    expect(most).toBeLessThanOrEqual(4);
+    // four of the call itself, and four of those it leaves waiting
+    expect(most).toBeLessThanOrEqual(8);
   });
 
   test('sent again, as Meta does after a 200 that was lost, changes nothing', async () => {

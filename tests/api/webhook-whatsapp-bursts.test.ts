@@ -61,9 +61,11 @@ describe('with a window', () => {
     ]);
   });
 
-  test('a body of many senders opens no more turns than without', async () => {
+  test('a body of many senders opens no more turns than without, and nobody takes the others before the window is over', async () => {
     await hook.post(new TextEncoder().encode(textsOf(20)));
     expect((await open()).length).toBeLessThanOrEqual(4);
+    await recover(hook.api.app, frame());
+    expect(script.turns).toEqual([]);
     await hook.api.settled();
 
     expect(script.turns).toHaveLength(20);
@@ -95,7 +97,8 @@ describe('where the function is killed while it waits', () => {
     await hook.restart({ BURST_WINDOW_MS: '1500' });
     await say('hi');
     await hook.api.sql(
-      `UPDATE conversation_states SET turn_expires_at = clock_timestamp() - interval '1 second'`,
+      `WITH m AS (UPDATE chat_messages SET created_at = created_at - interval '1500 ms')
+       UPDATE conversation_states SET turn_expires_at = clock_timestamp() - interval '1 second'`,
     );
     await recover(hook.api.app, frame());
     expect(script.turns).toEqual([['hi']]);

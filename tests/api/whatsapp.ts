@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { z } from 'zod';
 import { signBytes } from '../../lib/secrets.ts';
-import { type Answer, type Api, startApi } from '../support/api.ts';
+import { type Answer, type Api, type Parts, startApi } from '../support/api.ts';
 import type { Script } from './scripted.ts';
 
 const SECRET = 'test_app_secret';
@@ -66,7 +66,7 @@ export const NUMBERS = '200000000000001,200000000000002,200000000000003';
 /** A deployment as Meta sees it. */
 export interface Webhook {
   /** Begins with an empty database: the bodies of the set are about the same few people. */
-  restart(env?: Record<string, string>): Promise<void>;
+  restart(env?: Record<string, string>, parts?: Parts): Promise<void>;
   /** Forgets everything, and goes on with the same settings. */
   forget(): Promise<void>;
   readonly api: Api;
@@ -86,11 +86,11 @@ export interface Webhook {
 export function webhook(script: Script): Webhook {
   let current: Api | null = null;
   const hook: Webhook = {
-    async restart(env = {}) {
+    async restart(env = {}, parts = {}) {
       await current?.close();
       current = await startApi(
         { WHATSAPP_APP_SECRET: SECRET, ...env },
-        { registry: script.registry },
+        { registry: script.registry, ...parts },
       );
     },
     async forget() {

@@ -13,26 +13,7 @@ import {
   time,
 } from '../support/storage.ts';
 import type { Cases } from './case.ts';
-import { contentsOf, retake } from './ways.ts';
-
-const anything = { owner: null, includeExpired: true };
-
-const begin = async ({ storage }: Harness, device: DeviceId, user: string | null) => {
-  const given = { channel: 'chat', metadata: {}, ttlSeconds: null };
-  const id = randomUUID();
-  await storage.createSession({ id, device, user, ...given }, { living: 0, hourly: 0 });
-  return id;
-};
-
-/** Says something in a session, and has it answered. */
-const talk = async ({ storage }: Harness, session: string) => {
-  const [accepted] = await storage.accept(
-    [message(newDevice(), { sender: { session }, account: session })],
-    terms(),
-  );
-  if (accepted?.turn == null) throw new Error('the turn was not free');
-  await commit(storage, accepted.turn, commitOf('answer'));
-};
+import { retake } from './ways.ts';
 
 /** A device of which there is something everywhere. */
 const lived = async ({ storage }: Harness, device: DeviceId) => {
@@ -215,68 +196,5 @@ export const erasingCases = {
     const living = new Set((await h.sessions(last?.device ?? device)).map(({ id }) => id));
     expect([...sessions].filter((session) => !living.has(session))).toEqual([]);
     expect(stored.every(({ content }) => content === 'hello')).toBe(true);
-  },
-
-  'of a user takes every device of theirs, a few at a time': async (h) => {
-    const user = randomUUID();
-    const devices = Array.from({ length: 5 }, newDevice);
-    for (const device of devices) {
-      await talk(h, await begin(h, device, user));
-      await h.storage.putState(device, { a: 1 }, { kind: 'none' });
-    }
-    const sum = { devices: 0, sessions: 0, messages: 0, calls: 0 };
-    for (let more = true; more;) {
-      const erased = await h.storage.eraseUser(user, 2);
-      sum.devices += erased.receipt.devices;
-      sum.sessions += erased.receipt.sessions;
-      sum.messages += erased.receipt.messages;
-      sum.calls++;
-      more = erased.more;
-    }
-    expect(sum).toEqual({ devices: 5, sessions: 5, messages: 10, calls: 3 });
-    for (const device of devices) expect(await h.storage.readDevice(device, null, 10)).toBeNull();
-    const scope = { user, device: null, active: null, includeExpired: true };
-    expect((await h.storage.listSessions(scope, null, 10)).total).toBe(0);
-  },
-
-  'of a user on a device of several takes their own sessions, and leaves the others’, lock and state':
-    async (h) => {
-      const device = newDevice();
-      const [user, other] = [randomUUID(), randomUUID()];
-      const own = await begin(h, device, user);
-      await talk(h, own);
-      const theirs = await begin(h, device, other);
-      await talk(h, theirs);
-      await h.storage.putState(device, { a: 1 }, { kind: 'none' });
-      const { receipt, more } = await h.storage.eraseUser(user, 10);
-      expect(receipt).toMatchObject({ devices: 0, shared: 1, sessions: 1, messages: 2 });
-      expect(more).toBe(false);
-      expect((await h.storage.readSession(own, anything)).session).toBeNull();
-      const { history } = await h.storage.readHistory(theirs, anything, null, 10);
-      expect(contentsOf(history)).toEqual(['hello', 'answer']);
-      expect((await h.storage.getState(device)).state).toEqual({ a: 1 });
-    },
-
-  'of a user whose words are being answered on a device of several takes that turn alone': async (
-    h,
-  ) => {
-    const device = newDevice();
-    const [user, other] = [randomUUID(), randomUUID()];
-    const own = await begin(h, device, user);
-    await begin(h, device, other);
-    const [accepted] = await h.storage.accept(
-      [message(device, { sender: { session: own }, account: own })],
-      terms(),
-    );
-    if (accepted?.turn == null) throw new Error('the turn was not free');
-    await h.storage.eraseUser(user, 10);
-    const { outcome } = await h.storage.commit(
-      device,
-      accepted.turn.fence,
-      'builtin',
-      commitOf('late'),
-      60_000,
-    );
-    expect(outcome).toBe('lost');
   },
 } satisfies Cases;

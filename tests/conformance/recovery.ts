@@ -93,6 +93,21 @@ export const recoveryCases = {
     expect(await recoverFor(h, device)).toBeDefined();
   },
 
+  'leaves what has only just come in to whoever stored it, and takes all of it with what rests no more':
+    async (h) => {
+      const [fresh, rested] = [newDevice(), newDevice()];
+      const late = message(rested, { content: 'late' });
+      await h.storage.accept([message(fresh), message(rested)], terms({ maxTurns: 0 }));
+      await h.age(rested, 10_000);
+      await h.storage.accept([late], terms({ maxTurns: 0 }));
+      const call = { requestId: randomUUID(), leaseMs: 60_000, maxTurns: 100 };
+      const { turns } = await h.storage.recover(call, 10_000);
+      expect(turns.find(({ device }) => device === fresh)).toBeUndefined();
+      const own = turns.find(({ device }) => device === rested);
+      expect(contentsOf(own)).toEqual(['hello', 'late']);
+      expect(await recoverFor(h, fresh)).toBeDefined();
+    },
+
   'brings replies that are due before messages that wait': async (h) => {
     const device = newDevice();
     const turn = await take(h.storage, device);

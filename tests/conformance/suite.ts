@@ -16,6 +16,7 @@ import { commitCases } from './commit.ts';
 import { deliveryCases } from './delivery.ts';
 import { figureCases } from './figures.ts';
 import { erasingCases } from './erasing.ts';
+import { userErasingCases } from './erasing-users.ts';
 import { humanCases } from './human.ts';
 import { identityCases } from './identities.ts';
 import { keyCases } from './keys.ts';
@@ -72,6 +73,7 @@ const groups = {
   retention: retentionCases,
   figures: figureCases,
   erasing: erasingCases,
+  'erasing a user': userErasingCases,
   linking: linkingCases,
   'link codes': linkCodeCases,
   keys: keyCases,

@@ -1,5 +1,6 @@
 import type { ChatSession, Reach, SessionScope } from '../storage.ts';
 import { eraseSessions } from './erasing.ts';
+import { leadUser } from './identities.ts';
 import type { Synchronous } from './operations.ts';
 import { beginSession, touchSession } from './sessions.ts';
 import { merged } from './states.ts';
@@ -64,6 +65,7 @@ export function sessionOperations(
       if ((living > 0 && livingNow >= living) || (hourly > 0 && begunLately >= hourly))
         return { now: new Date(now), session: null };
       const session = beginSession(memory, deviceRow(tables, device, now), { ...given, ttl }, now);
+      if (user !== null) leadUser(tables, device, { channel: given.channel, user }, now);
       return { now: new Date(now), session: viewSession(session) };
     },
     readSession(id, reach) {

@@ -1,4 +1,5 @@
 import type { DeviceId, Receipt } from '../storage.ts';
+import { isUser } from './identities.ts';
 import type { Synchronous } from './operations.ts';
 import {
   type Device,
@@ -71,22 +72,18 @@ export function erasingOperations({
     eraseUser(user, limit) {
       const now = clock();
       const own = sessionsOf((session) => session.user === user);
-      const devices = [...new Set(own.map(({ device }) => device))].toSorted().slice(0, limit);
+      const named = [...tables.identities].filter(([name]) => isUser(name, user));
+      const all = new Set([...own.map(({ device }) => device), ...named.map(([, id]) => id)]);
+      const devices = [...all].toSorted().slice(0, limit);
       const receipt = noReceipt();
       for (const id of devices) {
         const isShared = sessionsOf((one) => one.device === id).some(
           (one) => one.user !== null && one.user !== user,
         );
         receipt[isShared ? 'shared' : 'devices']++;
-        add(
-          receipt,
-          isShared
-            ? eraseSessions(tables, id, (session) => session.user === user, now)
-            : eraseWhole(tables, id, now),
-        );
+        add(receipt, isShared ? eraseUserOn(tables, id, user, now) : eraseWhole(tables, id, now));
       }
-      const more = sessionsOf((session) => session.user === user).length > 0;
-      return { now: new Date(now), receipt, more };
+      return { now: new Date(now), receipt, more: all.size > devices.length };
     },
   };
 }
@@ -126,6 +123,21 @@ export function eraseSessions(
   return { sessions: ids.size, messages };
 }
 
+/** Of a device that others use too: the user's own sessions, and that the user was there. */
+function eraseUserOn(tables: Tables, id: DeviceId, user: string, now: number): Partial<Receipt> {
+  const names = [...tables.identities].filter(
+    ([name, device]) => device === id && isUser(name, user),
+  );
+  for (const [name] of names) forgetName(tables, name);
+  const counts = eraseSessions(tables, id, (session) => session.user === user, now);
+  return { ...counts, identities: names.length };
+}
+
+function forgetName({ identities, checked }: Tables, name: string): void {
+  identities.delete(name);
+  checked.delete(name);
+}
+
 /** What stays is a blank row: nobody who was at work on the old one holds its turn. */
 function eraseWhole(tables: Tables, id: DeviceId, now: number): Partial<Receipt> {
   const device = tables.devices.get(id);
@@ -140,10 +152,7 @@ function eraseWhole(tables: Tables, id: DeviceId, now: number): Partial<Receipt>
   const sessions = [...tables.sessions.values()].filter((session) => session.device === id);
   for (const session of sessions) tables.sessions.delete(session.id);
   const names = [...tables.identities].filter(([, leadsTo]) => leadsTo === id);
-  for (const [name] of names) {
-    tables.identities.delete(name);
-    tables.checked.delete(name);
-  }
+  for (const [name] of names) forgetName(tables, name);
   for (const [code, { device: of }] of tables.linkCodes)
     if (of === id) tables.linkCodes.delete(code);
   tables.linkTries.delete(id);

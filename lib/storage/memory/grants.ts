@@ -54,10 +54,10 @@ export function grantOperations(memory: Memory): Pick<Synchronous, 'accept' | 'n
       );
       return { now: new Date(now), turns: takeTurns(memory, devices.toSorted(byId), terms, now) };
     },
-    recover(terms) {
+    recover(terms, restMs = 0) {
       const now = clock();
       const fallen = [...tables.devices.values()].filter(
-        (device) => waitsIn(device, 'builtin') || mayDeliver(device, now),
+        (device) => waitsIn(device, 'builtin', now - restMs) || mayDeliver(device, now),
       );
       return {
         now: new Date(now),
@@ -76,8 +76,8 @@ function viewAccepted({ index, row }: Arrival, { requestId }: TurnTerms): Accept
 
 const byId = (a: Device, b: Device): number => (a.id < b.id ? -1 : 1);
 
-const waitsIn = ({ messages }: Device, lane: Lane): boolean =>
-  messages.some((row) => isWaiting(row) && row.lane === lane);
+const waitsIn = ({ messages }: Device, lane: Lane, since = Infinity): boolean =>
+  messages.some((row) => isWaiting(row) && row.lane === lane && row.createdAt <= since);
 
 /** Whether there may be something to send; what a worker that fell was sending becomes `unknown` by a look. */
 const mayDeliver = ({ messages }: Device, now: number): boolean =>

@@ -1,9 +1,11 @@
+import { parseJson } from '../../json.ts';
 import type { DeviceId, IncomingMessage } from '../storage.ts';
 import { keyOf, linkedTo, type Memory, type Row, type Tables } from './tables.ts';
 
 /** Identities are scoped: the same number writes to two businesses as two people. */
 type Place = Pick<IncomingMessage, 'channel' | 'account'>;
-type Kind = 'phone' | 'user_id';
+/** `user`: of a chat session, under the device as its account. */
+type Kind = 'phone' | 'user_id' | 'user';
 
 const nameOf = ({ channel, account }: Place, kind: Kind, value: string): string =>
   JSON.stringify([channel, account, kind, value]);
@@ -15,6 +17,25 @@ const find = ({ identities }: Tables, place: Place, kind: Kind, value: string | 
 interface Ids extends Place {
   phone: string | null;
   userId: string | null;
+}
+
+/** The user of a chat session: an erasure finds the device by it, for as long as anything is kept there. */
+export function leadUser(
+  { identities, checked }: Tables,
+  device: DeviceId,
+  { channel, user }: { channel: string; user: string },
+  now: number,
+): void {
+  const name = nameOf({ channel, account: device }, 'user', user);
+  if (identities.has(name)) return;
+  identities.set(name, device);
+  checked.set(name, now);
+}
+
+/** Whether a name is that of a user. */
+export function isUser(name: string, user: string): boolean {
+  const [, , kind, value] = parseJson(name) as string[];
+  return kind === 'user' && value === user;
 }
 
 /**

@@ -48,7 +48,9 @@ function prepare(db: Database) {
       .prepare('baton_next'),
     recover: db
       .select(turn)
-      .from(sql`baton_recover_v1(${request}, ${maxTurns}, ${turnTerms})`)
+      .from(
+        sql`baton_recover_v2(${request}, ${maxTurns}, ${turnTerms}, ${sql.placeholder('restMs')}::int)`,
+      )
       .prepare('baton_recover'),
     extend: db
       .update(states)
@@ -134,10 +136,9 @@ export function grantOperations(
       const values = { devices: array(devices), lane: call.lane, ...callOf(call), ...terms };
       return toTurns(await run(() => statements.next.execute(values), true));
     },
-    async recover(call) {
-      return toTurns(
-        await run(() => statements.recover.execute({ ...callOf(call), ...terms }), true),
-      );
+    async recover(call, restMs = 0) {
+      const values = { ...callOf(call), ...terms, restMs };
+      return toTurns(await run(() => statements.recover.execute(values), true));
     },
     async extend(device, token, of, leaseMs) {
       const row = (

@@ -1,6 +1,7 @@
 import type { DeviceId, ListPlace, SessionScope, Storage } from '../storage.ts';
 import { DOCUMENTS } from './lua/documents.ts';
 import { ERASING } from './lua/erasing.ts';
+import { IDENTITIES } from './lua/identities.ts';
 import { assertOfSomebody, unsupported } from './unsupported.ts';
 import { type Runner, script } from './scripts.ts';
 import {
@@ -14,7 +15,9 @@ import {
   type ToldSession,
 } from './views.ts';
 
-const CREATE = script(String.raw`
+const CREATE = script(
+  IDENTITIES,
+  String.raw`
 local known = session_of(input.id)
 if known then return cjson.encode({ now = now, session = view_session(known) }) end
 local owner = linked_to(input.device)
@@ -26,9 +29,11 @@ if (caps.living > 0 and living >= caps.living) or (caps.hourly > 0 and lately >=
   return cjson.encode({ now = now })
 end
 local session = begin_session(ensure(owner), input)
+if input.user then lead_user(owner, input.channel, input.user) end
 finish()
 return cjson.encode({ now = now, session = view_session(session) })
-`);
+`,
+);
 
 const READ = script(String.raw`
 local session = session_in_reach(input.id, input.owner, input.includeExpired)

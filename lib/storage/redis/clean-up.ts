@@ -71,7 +71,7 @@ local function clean_names(device)
   for _, name in ipairs(call('ZRANGEBYSCORE', key, '-inf', text(old))) do
     if may('names') then
       if is_bare(device) and linked_to(device.id) == device.id then
-        call('DEL', global('who', name))
+        forget_name(name)
         call('ZREM', key, name)
       else
         call('ZADD', key, text(now), name)

@@ -23,9 +23,14 @@ const ERASE_USER = script(
   String.raw`
 local receipt, ids, seen = new_receipt(), {}, {}
 local function is_own(session) return session.user == input.user end
-for _, session in ipairs(sessions_in({ user = input.user, includeExpired = true })) do
-  if not seen[session.device] then ids[#ids + 1] = session.device end
-  seen[session.device] = true
+local function add(id)
+  if not seen[id] then ids[#ids + 1] = id end
+  seen[id] = true
+end
+for _, session in ipairs(sessions_in({ user = input.user, includeExpired = true })) do add(session.device) end
+for _, member in ipairs(call('SMEMBERS', global('user', input.user))) do
+  local id = string.sub(member, 1, 36)
+  if open(id) then add(id) else call('SREM', global('user', input.user), member) end
 end
 table.sort(ids)
 for _, id in ipairs(first_of(ids, input.limit)) do
@@ -35,6 +40,7 @@ for _, id in ipairs(first_of(ids, input.limit)) do
     receipt.shared = receipt.shared + 1
     receipt.sessions = receipt.sessions + #own
     receipt.messages = receipt.messages + erase_sessions(ensure(id), own)
+    forget_user(id, input.user, receipt)
   else
     receipt.devices = receipt.devices + 1
     erase_whole(id, receipt)

@@ -61,10 +61,17 @@ return cjson.encode({ now = now, turns = turns })
 const RECOVER = script(String.raw`
 local terms, own = input.terms, global('call', input.terms.requestId)
 local turns, seen = {}, {}
+-- Left to whoever stored what waits: nothing is to be sent, and it has only just come in.
+local function is_resting(device)
+  if input.restMs == 0 or call('ZCARD', at(device.id, 'unsettled')) > 0 then return false end
+  local first = rows_at(device.id, 'waiting:builtin')[1]
+  return first ~= nil and first.createdAt > now - input.restMs
+end
 local function try(id)
   local device = open(id)
   seen[id] = true
   if not device then return call('ZREM', input.prefix .. 'due', id) end
+  if is_resting(device) then return end
   local turn = take_turns({ device }, { requestId = terms.requestId, lane = 'builtin', leaseMs = terms.leaseMs, maxTurns = 1 })[1]
   if turn then
     turns[#turns + 1] = turn
@@ -147,8 +154,8 @@ export function grantOperations({
       const told = await run(NEXT, { devices, terms });
       return viewTurns(told as Told<{ turns: List<ToldTurn> }>);
     },
-    async recover(terms) {
-      const told = await run(RECOVER, { terms });
+    async recover(terms, restMs = 0) {
+      const told = await run(RECOVER, { terms, restMs });
       return viewTurns(told as Told<{ turns: List<ToldTurn> }>);
     },
   };

@@ -69,8 +69,10 @@ local function store_once(device, message)
   if session and session.complete then
     arrival.refused = 'session_complete'
   elseif message.maxWaiting then
-    local waiting = call('ZCARD', at(device.id, 'waiting:builtin')) + call('ZCARD', at(device.id, 'waiting:external'))
-    if waiting >= message.maxWaiting then arrival.refused = 'rate_limited' end
+    -- in bytes no more than the history: what waits lies in the same few keys, and is never trimmed
+    local waiting, bytes = waiting_in(device.id), #message.content + #message.metadata
+    for _, row in ipairs(waiting) do bytes = bytes + row.bytes end
+    if #waiting >= message.maxWaiting or (#waiting > 0 and bytes > limits.keptBytes) then arrival.refused = 'rate_limited' end
   end
   if not arrival.refused and message.perMinute then
     if rate_of(device, message.perMinute).left == 0 then

@@ -52,12 +52,25 @@ local function erase_whole(id, receipt)
     }
   end
   for _, session in ipairs(sessions) do drop_session(session) end
-  for _, name in ipairs(names) do call('DEL', global('who', name)) end
+  for _, name in ipairs(names) do forget_name(name) end
   for _, guest in ipairs(linked) do call('DEL', global('link', guest)) end
   for _, name in ipairs({ 'state', 'events', 'fences', 'names', 'linked' }) do call('DEL', at(id, name)) end
   call('HDEL', input.prefix .. 'tries', id)
   receipt.sessions = receipt.sessions + #sessions
   receipt.identities = receipt.identities + #names + #linked
+end
+
+-- Of a device that others use too: that this user was there.
+local function forget_user(id, user, receipt)
+  local key = at(id, 'names')
+  for _, name in ipairs(call('ZRANGE', key, 0, -1)) do
+    local parts = cjson.decode(name)
+    if parts[3] == 'user' and parts[4] == user then
+      call('ZREM', key, name)
+      forget_name(name)
+      receipt.identities = receipt.identities + 1
+    end
+  end
 end
 
 local function new_receipt()

@@ -35,6 +35,12 @@ local function lead(place, kind, value, device)
   lasts(global('who', name), now + KNOWN)
   lasts(at(device, 'names'), now + KNOWN)
 end
+-- The user of a chat session. Not renewed where it is known: it is looked at once in a retention, as every name.
+local function lead_user(device, channel, user)
+  local place = { channel = channel, account = device }
+  if not leads_to(place, 'user', user) then lead(place, 'user', user, device) end
+  enter_user(user, device)
+end
 local function count_names(place, kind, device)
   local start = string.sub(name_of(place, kind, ''), 1, -3)
   return #filter(call('ZRANGE', at(device, 'names'), 0, -1), function(name)

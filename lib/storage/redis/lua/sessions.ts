@@ -27,6 +27,18 @@ local function keep_session(session, device)
   if retention > 0 then plan_purge(device, until_ms) end
 end
 
+-- Among a user's sessions stands each device that had one, by itself: an erasure finds it by that, also once they are gone.
+local function enter_user(user, device)
+  local key = global('user', user)
+  call('SADD', key, device .. ':')
+  if retention > 0 and call('PTTL', key) < KNOWN then lasts(key, now + KNOWN) end
+end
+local function forget_name(name)
+  local _, device, kind, value = unpack(cjson.decode(name))
+  call('DEL', global('who', name))
+  if kind == 'user' then call('SREM', global('user', value), device .. ':') end
+end
+
 local function drop_session(session)
   call('HDEL', at(session.device, 'sessions'), session.id)
   call('HDEL', at(session.device, 'session-metadata'), session.id)
@@ -103,8 +115,9 @@ local function sessions_in(scope)
   if scope.user then
     local key = global('user', scope.user)
     for _, member in ipairs(call('SMEMBERS', key)) do
-      local session = session_at(string.sub(member, 1, 36), string.sub(member, 38))
-      if session then list[#list + 1] = session else call('SREM', key, member) end
+      local id = string.sub(member, 38)
+      local session = id ~= '' and session_at(string.sub(member, 1, 36), id)
+      if session then list[#list + 1] = session elseif id ~= '' then call('SREM', key, member) end
     end
   else
     list = all_sessions(device)
