@@ -1,4 +1,23 @@
+import { ERROR_CODES } from './errors.ts';
 import type { Count, CounterName, FigureStorage } from './storage/storage.ts';
+
+/**
+ * What is counted under each name, and nothing else: every one is shown from the start, at 0, because what first
+ * appears as 1 has not grown, and an alert that asks for growth would miss it.
+ */
+export const LABELS = {
+  /**
+   * Reads that found an entry, that found none, that went past because a write was under way, and that went past
+   * because the cache is away; and how often an instance found it away.
+   */
+  cache: ['hit', 'miss', 'busy', 'passed', 'unreachable'],
+  cleanups: ['complete', 'partial'],
+  errors: ERROR_CODES,
+  expired: ['lock', 'session', 'message'],
+  turns: ['answered', 'agent_failed', 'turn_lost', 'state_conflict', 'state_too_large'],
+} as const satisfies Readonly<Record<CounterName, readonly string[]>>;
+
+export type Label<Name extends CounterName> = (typeof LABELS)[Name][number];
 
 /** Milliseconds between two writes of one instance. */
 const INTERVAL = 1_000;
@@ -6,12 +25,12 @@ const INTERVAL = 1_000;
 /** By name and label, what has not been stored yet. */
 const counted = new Map<string, Count>();
 
-/**
- * Counts something. The labels of each name are few and known: outcomes of turns, codes of errors, kinds of what has
- * expired, results of the cache.
- */
-export function count(name: CounterName, label: string, by = 1): void {
-  if (by === 0) return;
+/** Counts something. */
+export function count<Name extends CounterName>(name: Name, label: Label<Name>, by = 1): void {
+  if (by > 0) add({ name, label, by });
+}
+
+function add({ name, label, by }: Count): void {
   const key = `${name} ${label}`;
   const one = counted.get(key);
   if (one === undefined) counted.set(key, { name, label, by });
@@ -37,7 +56,7 @@ export function createCountWriter(storage: FigureStorage): () => Promise<void> {
     const counts = [...counted.values()];
     counted.clear();
     await storage.addCounts(counts).catch(() => {
-      for (const { name, label, by } of counts) count(name, label, by);
+      for (const one of counts) add(one);
     });
   };
 

@@ -1,35 +1,37 @@
 /** Every way a call can fail, as callers see it in `code`. The status of each stands in http/problem.ts. */
-export type ErrorCode =
-  | 'invalid_device_id'
-  | 'invalid_json'
-  | 'invalid_request'
-  | 'unstorable_text'
-  | 'unauthorized'
-  | 'forbidden'
-  | 'wrong_device'
-  | 'not_found'
-  | 'session_not_found'
-  | 'device_not_found'
-  | 'link_code_invalid'
-  | 'method_not_allowed'
-  | 'body_timeout'
-  | 'device_exists'
-  | 'turn_lost'
-  | 'state_conflict'
-  | 'session_complete'
-  | 'version_conflict'
-  | 'body_too_large'
-  | 'state_too_large'
-  | 'message_too_large'
-  | 'metadata_too_large'
-  | 'unsupported_media_type'
-  | 'rate_limited'
-  | 'internal_error'
-  | 'agent_failed'
-  | 'not_supported'
-  | 'storage_unavailable'
-  | 'identity_unavailable'
-  | 'not_configured';
+export const ERROR_CODES = [
+  'invalid_device_id',
+  'invalid_json',
+  'invalid_request',
+  'unstorable_text',
+  'unauthorized',
+  'forbidden',
+  'wrong_device',
+  'not_found',
+  'session_not_found',
+  'device_not_found',
+  'link_code_invalid',
+  'method_not_allowed',
+  'body_timeout',
+  'device_exists',
+  'turn_lost',
+  'state_conflict',
+  'session_complete',
+  'version_conflict',
+  'body_too_large',
+  'state_too_large',
+  'message_too_large',
+  'metadata_too_large',
+  'unsupported_media_type',
+  'rate_limited',
+  'internal_error',
+  'agent_failed',
+  'not_supported',
+  'storage_unavailable',
+  'identity_unavailable',
+  'not_configured',
+] as const;
+export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** One thing wrong with a request's shape: a path like `replies.0.content`, and what was expected there. */
 export interface FieldError {

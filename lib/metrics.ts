@@ -1,4 +1,5 @@
-import type { Counter, Metrics } from './storage/storage.ts';
+import { LABELS } from './counters.ts';
+import type { Counter, CounterName, Metrics } from './storage/storage.ts';
 
 // The figures as Prometheus reads them (text format 0.0.4):
 // https://prometheus.io/docs/instrumenting/exposition_formats/
@@ -18,13 +19,14 @@ interface Family {
   samples: (metrics: Metrics) => Sample[];
 }
 
-/** A counter of counters.ts, with the name that its label has here. */
-const added = (name: string, label: string) => ({
+/** A counter of counters.ts, with the name that its label has here: what was never counted stands at 0. */
+const added = (name: CounterName, label: string) => ({
   type: 'counter' as const,
-  samples: ({ counters }: Metrics) =>
-    counters
-      .filter((counter) => counter.name === name)
-      .map((counter) => ({ labels: { [label]: counter.label }, value: counter.value })),
+  samples: ({ counters }: Metrics) => {
+    const values = new Map<string, number>(LABELS[name].map((known) => [known, 0]));
+    for (const one of counters) if (one.name === name) values.set(one.label, one.value);
+    return [...values].map(([value, total]) => ({ labels: { [label]: value }, value: total }));
+  },
 });
 
 const one = (pick: (metrics: Metrics) => number | null) => (metrics: Metrics) => [
@@ -36,7 +38,7 @@ const latest = (counters: Counter[]) =>
   counters.length === 0 ? null : Math.max(...counters.map(({ updatedAt }) => seconds(updatedAt)));
 
 /** Every family, by its name. */
-export const families: Readonly<Record<`baton_${string}`, Family>> = {
+const families: Readonly<Record<`baton_${string}`, Family>> = {
   baton_active_locks: {
     type: 'gauge',
     help: 'Conversations that an agent holds.',
