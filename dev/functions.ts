@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { pathToFileURL } from 'node:url';
-import { problem } from './problem.ts';
+import { refuseMethod } from './problem.ts';
 
 type Handler = (request: Request) => Response | Promise<Response>;
 
@@ -34,7 +34,7 @@ export async function callFunction(
   const handlers = await loadHandlers(file);
   const method = exportable.includes(request.method) ? request.method : 'GET';
   const handler = handlers.get(method);
-  if (!handler) return methodNotAllowed([...handlers.keys()].join(', '));
+  if (!handler) return refuseMethod([...handlers.keys()].join(', '));
   const response: unknown = await scope.run({ waitUntil }, () => handler(request));
   if (response instanceof Response) return response;
   throw new TypeError(`${method} in ${file} did not return a Response`);
@@ -46,7 +46,7 @@ export async function callFunction(
  *
  * @param options the call as an OPTIONS request
  */
-export async function refuseMethod(
+export async function refuseForbidden(
   file: string,
   options: Request,
   waitUntil: WaitUntil,
@@ -54,13 +54,9 @@ export async function refuseMethod(
   const answer = await callFunction(file, options, waitUntil);
   await answer.body?.cancel();
   const id = answer.headers.get('x-request-id');
-  return methodNotAllowed(answer.headers.get('allow') ?? exportable.join(', '), {
+  return refuseMethod(answer.headers.get('allow') ?? exportable.join(', '), {
     ...(id !== null && { 'x-request-id': id }),
   });
-}
-
-function methodNotAllowed(allow: string, headers: Record<string, string> = {}): Response {
-  return problem(405, 'method_not_allowed', 'Method not allowed', { allow, ...headers });
 }
 
 async function loadHandlers(file: string): Promise<Map<string, Handler>> {

@@ -1,19 +1,13 @@
-/** A fixed answer of the server itself, in the form the functions use for their own. */
-export function problem(
-  status: number,
-  code: string,
-  title: string,
-  headers: Record<string, string> = {},
-): Response {
-  return Response.json(
-    { type: 'about:blank', title, status, detail: `${title}.`, code },
-    {
-      status,
-      headers: {
-        'content-type': 'application/problem+json',
-        'cache-control': 'no-store',
-        ...headers,
-      },
-    },
-  );
-}
+import { BatonError } from '../lib/errors.ts';
+import { problem } from '../lib/http/problem.ts';
+
+/** An answer of the server itself, in the form the functions use for their own. */
+export const refuse = (error: BatonError, headers: Record<string, string> = {}): Response =>
+  problem(error, { 'cache-control': 'no-store', ...headers });
+
+/** @param allow what the path takes, as `Allow` lists it */
+export const refuseMethod = (allow: string, headers: Record<string, string> = {}): Response =>
+  refuse(new BatonError('method_not_allowed', `Use a method that this path takes: ${allow}`), {
+    allow,
+    ...headers,
+  });

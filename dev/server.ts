@@ -4,11 +4,12 @@ import { Socket } from 'node:net';
 import { resolve } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { BatonError } from '../lib/errors.ts';
 import { forbiddenMethods, headersOf, send, toRequest, urlOf } from './exchange.ts';
-import { callFunction, refuseMethod } from './functions.ts';
+import { callFunction, refuseForbidden } from './functions.ts';
 import { listenLocally } from './listen.ts';
 import type { Match, Router } from './match.ts';
-import { problem } from './problem.ts';
+import { refuse } from './problem.ts';
 import { createRouter } from './routes.ts';
 import { serveFile } from './static.ts';
 
@@ -54,9 +55,7 @@ export async function startServer(options: ServerOptions): Promise<DevServer> {
   };
   const server = createServer(serve);
   server.on('connect', (message, socket) => serve(message, responseOn(socket, message)));
-  server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
-  });
+  server.on('clientError', (_error, socket) => track(refuseUnreadable(socket)));
 
   const port = await listenLocally(server, options.port);
   return {
@@ -85,12 +84,17 @@ async function respond(
 ): Promise<void> {
   const url = urlOf(message);
   if (url === undefined) {
-    return send(problem(400, 'invalid_request', 'Bad request'), message, response, {});
+    return send(refuse(noPath()), message, response, {});
   }
   const match = route(message.method ?? 'GET', url.pathname);
   const answer = await answerTo(match, message, response, waitUntil).catch((error: unknown) => {
     onError(error);
-    return problem(500, 'internal_error', 'Internal server error');
+    return refuse(
+      new BatonError(
+        'internal_error',
+        'The function failed; look for why where this server prints',
+      ),
+    );
   });
   await send(answer, message, response, match.headers);
 }
@@ -105,10 +109,10 @@ async function answerTo(
   switch (target.kind) {
     case 'function': {
       const url = urlOf(message, target.search);
-      if (url === undefined) return problem(400, 'invalid_request', 'Bad request');
+      if (url === undefined) return refuse(noPath());
       if (forbiddenMethods.includes(method)) {
         const options = new Request(url, { method: 'OPTIONS', headers: headersOf(message) });
-        return refuseMethod(target.file, options, waitUntil);
+        return refuseForbidden(target.file, options, waitUntil);
       }
       return callFunction(target.file, toRequest(message, response, url), waitUntil);
     }
@@ -120,10 +124,31 @@ async function answerTo(
       return new Response(null, { status: target.status, headers });
     }
     case 'nothing':
-      return target.status === 404
-        ? problem(404, 'not_found', 'Not found')
-        : problem(target.status, 'refused', 'Refused');
+      // no route of Vercel's own refuses in any other way
+      return refuse(
+        new BatonError(
+          'not_found',
+          'There is no file and no function here; see that the path is right',
+        ),
+      );
   }
+}
+
+const noPath = () =>
+  new BatonError('invalid_request', 'The target of the request is no path: begin it with /');
+
+/** What Node's parser does not take, such as a method that it does not know. */
+async function refuseUnreadable(socket: Duplex): Promise<void> {
+  const answer = refuse(
+    new BatonError(
+      'invalid_request',
+      'This is no request of HTTP/1.1 with a known method; send one that is',
+    ),
+  );
+  const headers = ['HTTP/1.1 400 Bad Request', 'connection: close'];
+  for (const [name, value] of answer.headers) headers.push(`${name}: ${value}`);
+  const text = `${headers.join('\r\n')}\r\n\r\n${await answer.text()}`;
+  if (socket.writable) socket.end(text);
 }
 
 /** Node hands CONNECT over with a bare socket, meant for a tunnel; it gets an answer instead. */

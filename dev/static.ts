@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { problem } from './problem.ts';
+import { refuseMethod } from './problem.ts';
 
 const types: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
@@ -20,9 +20,7 @@ const types: Readonly<Record<string, string>> = {
 
 /** Answers with a file, read anew each time so that an edit shows on reload. */
 export async function serveFile(file: string, status: number, method: string): Promise<Response> {
-  if (method !== 'GET' && method !== 'HEAD') {
-    return problem(405, 'method_not_allowed', 'Method not allowed', { allow: 'GET, HEAD' });
-  }
+  if (method !== 'GET' && method !== 'HEAD') return refuseMethod('GET, HEAD');
   const { size } = await stat(file);
   return new Response(ReadableStream.from<Uint8Array>(createReadStream(file)), {
     status,

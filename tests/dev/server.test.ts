@@ -143,10 +143,24 @@ describe('functions', () => {
     expect(answer).toContain('"code":"method_not_allowed"');
   });
 
+  test.each(['BREW /api/echo HTTP/1.1', 'GET', '\0'])(
+    'what cannot be read is refused with what to send: %j',
+    async (line) => {
+      const answer = await raw(`${line}\r\nHost: x\r\n\r\n`);
+      expect(answer).toMatch(/^HTTP\/1.1 400 /);
+      expect(answer).toMatch(/^content-type: application\/problem\+json\r$/im);
+      expect(answer).toContain('"code":"invalid_request"');
+    },
+  );
+
   test('a method that is not exported is refused', async () => {
     const answer = await get('/api/get-only', { method: 'DELETE' });
     expect(answer.status).toBe(405);
     expect(answer.headers.get('allow')).toBe('GET');
+    expect(await answer.json()).toMatchObject({
+      code: 'method_not_allowed',
+      detail: 'Use a method that this path takes: GET',
+    });
   });
 
   test('HEAD gets the headers only', async () => {
@@ -168,9 +182,9 @@ describe('functions', () => {
       expect(answer.headers.get('content-type')).toBe('application/problem+json');
       expect(await answer.json()).toEqual({
         type: 'about:blank',
-        title: 'Internal server error',
+        title: 'Internal Server Error',
         status: 500,
-        detail: 'Internal server error.',
+        detail: 'The function failed; look for why where this server prints',
         code: 'internal_error',
       });
       expect(errors).toHaveLength(1);
