@@ -4,6 +4,7 @@ import { migrate } from '../drizzle/migrate.ts';
 import { readConfig } from '../lib/config.ts';
 import { type BundledFunction, bundleFunctions } from './build/bundle.ts';
 import { isBuildMachine, replaceEntries } from './build/machine.ts';
+import { refuseBareHandlers } from './handlers.ts';
 import { StartupError } from './startup-error.ts';
 
 const usage = `Usage: npm run build
@@ -14,7 +15,8 @@ On Vercel's build machine the functions then become their bundles, and the datab
 (or POSTGRES_URL_NON_POOLING) is migrated. Anywhere else it only writes the bundles, with their source maps, to
 .bundle/ and leaves every tracked file as it is.
 
-Exit code 1: a function is over its budget, a setting is wrong, or the migration failed.
+Exit code 1: a function is over its budget or was not made by lib/http/route.ts, a setting is wrong, or the migration
+failed.
 `;
 
 /**
@@ -30,6 +32,7 @@ async function main(): Promise<void> {
   const functions = await bundleFunctions(root, !onMachine);
   printTable(functions);
   refuseLarge(functions);
+  await refuseBareHandlers(root);
   if (!onMachine) {
     console.log('Written to .bundle/; api/ is as it was. A deployment does this by itself.');
     return;

@@ -69,7 +69,8 @@ async function loadHandlers(file: string): Promise<Map<string, Handler>> {
   return found;
 }
 
-async function load(file: string): Promise<object> {
+/** What a function's file exports. @throws {LoadError} */
+export async function load(file: string): Promise<object> {
   try {
     return (await import(pathToFileURL(file).href)) as object;
   } catch (error) {

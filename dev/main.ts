@@ -11,6 +11,7 @@ import { printEvent } from './console.ts';
 import { startCron } from './cron.ts';
 import { prepareExternalDatabase, startDatabase } from './database.ts';
 import { LoadError } from './functions.ts';
+import { refuseBareHandlers } from './handlers.ts';
 import { listenLocally } from './listen.ts';
 import { startServer } from './server.ts';
 import { StartupError } from './startup-error.ts';
@@ -50,6 +51,7 @@ async function main(args: readonly string[]): Promise<void> {
 
 async function run(told: AbortSignal): Promise<void> {
   const config = loadConfig();
+  await refuseBareHandlers(root);
   await awaitPort(config.port);
   // The functions run in this process, so their log comes here too.
   setSink(printEvent, true);

@@ -49,14 +49,9 @@ export async function createRouter(
 ): Promise<Router> {
   const settings = readSettings(join(root, 'vercel.json'));
   const files = [...filesIn(root, 'api'), ...filesIn(root, 'public')];
-  const detected = await detectBuilders(files, null, {
-    projectSettings: { framework: null, buildCommand: '', outputDirectory: 'public' },
-    featHandleMiss: true,
-    ...pickDetection(settings),
-  });
+  const detected = await detect(files, settings);
   const configured = getTransformedRoutes(settings);
-  const problems = [...(detected.errors ?? []), ...(configured.error ? [configured.error] : [])];
-  if (problems.length > 0) throw new StartupError(problems.map((p) => p.message).join('\n'));
+  if (configured.error) throw new StartupError(configured.error.message);
 
   const outputs: Outputs = new Map([
     ...staticOutputs(root, files, settings.cleanUrls === true),
@@ -67,6 +62,28 @@ export async function createRouter(
     builds: [{ use: 'detected', entrypoint: '/', routes: detectedRoutes(detected) }],
   });
   return createMatcher(routes, outputs);
+}
+
+/**
+ * The files that Vercel would make functions of, such as api/lock.ts, in whatever language they are.
+ *
+ * @throws {StartupError} when Vercel would refuse the project
+ */
+export async function functionsOf(root: string): Promise<string[]> {
+  const settings = readSettings(join(root, 'vercel.json'));
+  const { builders } = await detect(filesIn(root, 'api'), settings);
+  return (builders ?? []).flatMap(({ src }) => (src?.startsWith('api/') === true ? [src] : []));
+}
+
+async function detect(files: string[], settings: Settings): Promise<Detected> {
+  const detected = await detectBuilders(files, null, {
+    projectSettings: { framework: null, buildCommand: '', outputDirectory: 'public' },
+    featHandleMiss: true,
+    ...pickDetection(settings),
+  });
+  const errors = detected.errors ?? [];
+  if (errors.length > 0) throw new StartupError(errors.map(({ message }) => message).join('\n'));
+  return detected;
 }
 
 function readSettings(file: string): Settings {

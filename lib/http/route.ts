@@ -66,6 +66,12 @@ export function routes<P extends Path>(table: { readonly [Q in P]: Handlers<Q> }
   return serveWith(entries.toSorted((a, b) => b.query.size - a.query.size));
 }
 
+/** Every dispatcher there is. */
+const made = new WeakSet<object>();
+
+/** Whether this is a dispatcher: whatever else a function's file exports would ask nobody who they are. */
+export const isRoute = (value: unknown): boolean => typeof value === 'function' && made.has(value);
+
 function serveWith(entries: readonly Entry[]): Exports {
   const serve = async (request: Request): Promise<Response> => {
     const given = request.headers.get('x-request-id') ?? '';
@@ -92,6 +98,7 @@ function serveWith(entries: readonly Entry[]): Exports {
     for (const [name, value] of Object.entries(told)) response.headers.set(name, value);
     return request.method === 'HEAD' ? new Response(null, response) : response;
   };
+  made.add(serve);
   return {
     GET: serve,
     HEAD: serve,

@@ -164,6 +164,22 @@ test('a function that grew over its budget fails it, and is named', async () => 
   expect(err).toMatch(/^Over budget: api\/large\.ts\./);
 });
 
+test.each(['build.ts', 'main.ts'])(
+  'a handler that no wrapper was put around, and so asks nobody who they are, ends %s',
+  async (command) => {
+    clone();
+    await writeFile(join(checkout, 'api/debug.ts'), 'export const GET = () => new Response();\n');
+    git('add', '--all');
+    git('commit', '--quiet', '--message', 'in a hurry');
+    const env = { ...buildMachine, STORAGE: 'memory', PORT: '0' };
+    const { code, out, err } = await run(command, [], env, checkout);
+    expect(code).toBe(1);
+    expect(err).toMatch(/^api\/debug\.ts exports GET: .*lib\/http\/route\.ts/);
+    expect(out).not.toMatch(/http:|are now their bundles/);
+    expect(git('status', '--porcelain')).toBe('');
+  },
+);
+
 test('a function that does not compile fails it, with the file and the line', async () => {
   await writeFile(join(checkout, 'api/lock.ts'), `import '../lib/missing.ts';\n`);
   const { code, err } = await build(buildMachine);
