@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { json } from 'node:stream/consumers';
+import { text } from 'node:stream/consumers';
 import pg from 'pg';
 import { z } from 'zod';
 import { listenLocally } from '../../dev/listen.ts';
@@ -7,7 +7,8 @@ import { listenLocally } from '../../dev/listen.ts';
 /**
  * Neon's SQL over HTTP in front of a real PostgreSQL, faithful where it matters: one statement per request in the
  * extended protocol (so that several in one fail here as they do there), values as raw text, SQL errors as HTTP
- * 400 with their code, a list of queries as one transaction, a query cancelled when its client goes away.
+ * 400 with their code, a list of queries as one transaction, a query cancelled when its client goes away, a body with
+ * half a surrogate pair refused.
  */
 export interface NeonBridge {
   /** For `neonConfig.fetchEndpoint`. */
@@ -42,7 +43,12 @@ export async function startNeonBridge(): Promise<NeonBridge> {
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     requests++;
-    const asked = body.parse(await json(request));
+    const asked = read(await text(request));
+    if (asked === null) {
+      // as Neon's parser puts it; with no code, for it is no error of PostgreSQL's
+      const message = 'could not parse the HTTP request body: unexpected end of hex escape';
+      return reply(response, 400, { message });
+    }
     const pool = poolFor(String(request.headers['neon-connection-string']));
     const arrays = request.headers['neon-array-mode'] === 'true';
     const client = await pool.connect();
@@ -90,6 +96,16 @@ export async function startNeonBridge(): Promise<NeonBridge> {
   };
 }
 
+/** @returns null for half a surrogate pair: JSON.parse would take it, and PostgreSQL get U+FFFD in its place */
+function read(json: string): z.output<typeof body> | null {
+  let whole = true;
+  const asked: unknown = JSON.parse(json, (_, value: unknown) => {
+    whole &&= typeof value !== 'string' || value.isWellFormed();
+    return value;
+  });
+  return whole ? body.parse(asked) : null;
+}
+
 const backends = new WeakMap<pg.PoolClient, number>();
 
 /** The process that serves a connection, asked once: to ask each time would double what a test's statements cost. */
@@ -102,9 +118,9 @@ async function backendOf(client: pg.PoolClient): Promise<number> {
   return pid;
 }
 
-async function run(client: pg.PoolClient, { query: text, params }: Query, arrays: boolean) {
+async function run(client: pg.PoolClient, { query: sql, params }: Query, arrays: boolean) {
   const config = {
-    text,
+    text: sql,
     values: params,
     types: rawText,
     queryMode: 'extended',
