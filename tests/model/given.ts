@@ -14,8 +14,15 @@ import type { Who } from './commands.ts';
 export interface Sendable {
   place: number;
   id: string;
+  device: DeviceId;
   channel: string;
   account: string;
+}
+
+/** A chat session, and whose it is. */
+export interface Begun {
+  id: string;
+  device: DeviceId;
 }
 
 /** A turn that was given on this side. */
@@ -35,7 +42,7 @@ export class Given {
   readonly devices: DeviceId[];
   readonly turns: Granted[] = [];
   readonly replies: Sendable[] = [];
-  readonly sessions: string[] = [];
+  readonly sessions: Begun[] = [];
   readonly locks = new Map<DeviceId, Version[]>();
   readonly states = new Map<DeviceId, Version[]>();
   #recoveries = 0;
@@ -53,12 +60,14 @@ export class Given {
   sender(who: Who): IncomingMessage['sender'] {
     if ('device' in who) return { device: this.device(who.device) };
     if ('phone' in who) return who;
-    const session = this.sessions[who.session] ?? '00000000-0000-4000-8000-000000000000';
+    const session = this.sessions[who.session]?.id ?? '00000000-0000-4000-8000-000000000000';
     return { session, owner: who.owner === null ? null : this.device(who.owner) };
   }
 
-  noteSession(id: string): void {
-    if (!this.sessions.includes(id)) this.sessions.unshift(id);
+  noteSession(id: string, device: DeviceId): void {
+    const known = this.sessions.find((one) => one.id === id);
+    if (known === undefined) this.sessions.unshift({ id, device });
+    else known.device = device; // erased, and begun again
   }
 
   /** The id of one more call of recovery. */
@@ -87,12 +96,12 @@ export class Given {
 
   sendable(
     replies: OutgoingReply[],
-    { channel, account }: Pick<Granted, 'channel' | 'account'>,
+    { device, channel, account }: Pick<Granted, 'device' | 'channel' | 'account'>,
   ): Sendable[] {
     return replies.map(({ id }) => {
       const known = this.replies.find((one) => one.id === id);
       if (known !== undefined) return known;
-      const fresh = { place: this.replies.length, id, channel, account };
+      const fresh = { place: this.replies.length, id, device, channel, account };
       this.replies.unshift(fresh);
       return fresh;
     });

@@ -1,6 +1,6 @@
 import type { DeviceId } from '../../lib/storage/storage.ts';
 import type { Command } from './commands.ts';
-import type { Given } from './given.ts';
+import type { Begun, Given } from './given.ts';
 import type { Names } from './names.ts';
 import type { Side } from './sides.ts';
 import { documentOf } from './values.ts';
@@ -33,16 +33,21 @@ export async function createSession(
     },
     { living, hourly },
   );
-  if (session !== null) given.noteSession(session.id);
+  if (session !== null) {
+    touched.add(session.device);
+    given.noteSession(session.id, session.device);
+  }
   return { now, session: session && asThread(session) };
 }
 
 export async function inSession(
   { storage }: Side,
   given: Given,
-  id: string,
+  { id, device }: Begun,
   command: Extract<Command, { do: 'patch session' | 'delete session' | 'read history' | 'export' }>,
+  touched: Set<DeviceId>,
 ): Promise<unknown> {
+  touched.add(device);
   switch (command.do) {
     case 'patch session': {
       const owner = command.owner === null ? null : given.device(command.owner);

@@ -20,7 +20,7 @@ export async function accept(
   const accepted = (await storage.accept(messages, termsOf(command))).toSorted(byDevice);
   for (const { device, turn, messages: stored } of accepted) {
     touched.add(device);
-    for (const { sessionId } of stored) given.noteSession(sessionId);
+    for (const { sessionId } of stored) given.noteSession(sessionId, device);
     if (!given.devices.includes(device)) given.devices.push(device);
     given.learn(turn, command.lane);
   }
@@ -67,6 +67,7 @@ export async function noteStatuses(
   { storage }: Side,
   given: Given,
   told: Told[],
+  touched: Set<DeviceId>,
 ): Promise<unknown> {
   const found = told.flatMap((one) => {
     const reply = given.replies[one.reply];
@@ -74,6 +75,7 @@ export async function noteStatuses(
   });
   const channel = found[0]?.reply.channel;
   if (channel === undefined) return undefined;
+  for (const { reply } of found) touched.add(reply.device);
   return storage.noteStatuses(
     channel,
     found.map(({ one: { byId, attempt, status, retryMs }, reply }) => ({

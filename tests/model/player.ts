@@ -84,9 +84,10 @@ export class Player {
       case 'recover':
         return recover(this.side, given, command, touched);
       case 'clean up':
+        for (const device of given.devices) touched.add(device);
         return drain(this.side, command.batch);
       case 'note statuses':
-        return noteStatuses(this.side, given, command.told);
+        return noteStatuses(this.side, given, command.told, touched);
       case 'commit':
       case 'commit again':
       case 'settle':
@@ -112,7 +113,7 @@ export class Player {
       case 'retry failed': {
         const { limit } = command;
         const device = command.device === null ? null : given.device(command.device);
-        if (device !== null) touched.add(device);
+        for (const one of device === null ? given.devices : [device]) touched.add(one);
         return command.do === 'list failed'
           ? storage.listFailed(device, null, limit)
           : storage.retryFailed(device, limit);
@@ -138,7 +139,9 @@ export class Player {
       case 'read history':
       case 'export': {
         const session = given.sessions[command.session];
-        return session === undefined ? undefined : inSession(this.side, given, session, command);
+        return session === undefined
+          ? undefined
+          : inSession(this.side, given, session, command, touched);
       }
       case 'list sessions':
         return listSessions(this.side, given, this.names, command);

@@ -34,13 +34,13 @@ export class Difference extends Error {
 export async function replay(
   postgres: Movable,
   script: readonly Command[],
-  plant: (storage: Storage) => Partial<Storage> = () => ({}),
+  plant: (storage: Storage, tables: Tables) => Partial<Storage> = () => ({}),
 ): Promise<number> {
   const start = Date.now();
   await postgres.reset();
   const model = openModel(postgres.deviceOf, start);
   if (!postgres.saysShared) Object.assign(model.storage, withoutShared({ ...model.storage }));
-  Object.assign(model.storage, plant({ ...model.storage }));
+  Object.assign(model.storage, plant({ ...model.storage }, model.tables));
   const players = [new Player(postgres, web, start), new Player(model, web, start)] as const;
   for (const player of players) await player.setClock(start);
   let played = 0;
