@@ -45,12 +45,14 @@ const inbound = z.object({
   dup_of: z.string().optional(),
 });
 export type ExpectedMessage = z.output<typeof inbound>;
+/** The message that a status is about, and the status. */
+const told = z.tuple([z.string(), z.string()]);
 const expectation = z.object({
   http: z.number(),
   http_also: z.array(z.number()),
   // of the largest body only the number and the first are written down
   inbound: z.union([z.array(inbound), z.object({ count: z.number(), first: inbound })]),
-  statuses: z.union([z.array(z.array(z.string())), z.object({ count: z.number() })]),
+  statuses: z.union([z.array(told), z.object({ count: z.number(), first: told })]),
   events: z.array(z.string()),
 });
 export type Expectation = z.output<typeof expectation>;
