@@ -38,13 +38,12 @@ export default defineConfig({
           // and once more as the platform would serve it: built, bundled, over HTTP, on Neon
           name: 'deployed',
           include: ['tests/api/**/*.test.ts'],
-          // it changes the settings of a running process; tests/dev/deploy.test.ts starts deployments with wrong ones
-          // registering is limited per address and process, and all tests here share both: server and neon run them
-          // the batch is measured by counting calls inside the process; some hostile headers no HTTP client would send
           exclude: [
+            // it changes the settings of a running process; tests/dev/deploy.test.ts starts deployments with wrong ones
             'tests/api/all-routes-settings.test.ts',
-            'tests/api/device*.test.ts',
+            // some of its headers no HTTP client would send
             'tests/api/hostile.test.ts',
+            // it counts the calls of the storage inside the process
             'tests/api/webhook-whatsapp-batch.test.ts',
           ],
           // what is asked here is whether the build answers; races are looked for in server and neon, without a second try

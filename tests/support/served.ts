@@ -2,6 +2,8 @@
 // CHECKOUT OUTPUT`, settings in its environment. Prints its URL as a line of JSON, then the functions' own log. For
 // each line on standard input, `settle` or anything else, it prints the line again once that is true, and everything
 // logged before stands before it. Ends with its standard input.
+import { subscribe } from 'node:diagnostics_channel';
+import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { startServer } from '../../dev/server.ts';
@@ -15,6 +17,13 @@ if (bridge !== undefined) {
   globalThis.fetch = (input, init) =>
     original(typeof input === 'string' && input.endsWith('/sql') ? bridge : input, init);
 }
+
+// Every call comes from somewhere else, or from where it says: some are limited per address, which a test's all share.
+subscribe('http.server.request.start', (started) => {
+  const { headers, socket } = (started as { request: IncomingMessage }).request;
+  const value = headers['x-real-ip'] ?? crypto.randomUUID();
+  Object.defineProperty(socket, 'remoteAddress', { value, configurable: true });
+});
 
 const server = await startServer({
   port: 0,
