@@ -32,6 +32,8 @@ Ctrl+C ends it once the answers under way are out; a second one ends it at once.
 `;
 
 const portAttempts = 8;
+/** This process's own, beside whatever is set. */
+const cronSecret = randomBytes(32).toString('base64url');
 const root = resolve(import.meta.dirname, '..');
 
 async function main(args: readonly string[]): Promise<void> {
@@ -73,7 +75,7 @@ async function run(told: AbortSignal): Promise<void> {
 
   const server = await startServer({ port: config.port, root, onError: report });
   running.defer(() => server.close());
-  running.defer(startCron(server.url, config.cronSecrets[0] ?? '', report));
+  running.defer(startCron(server.url, cronSecret, report));
   console.log(server.url);
   // the first request makes the app, which warns of open mode: now, and not with the first message
   await fetch(`${server.url}/api/health`, { signal: told }).catch(() => {});
@@ -96,8 +98,7 @@ function untilTold(): AbortSignal {
 function loadConfig(): Config {
   const file = join(root, '.env');
   if (existsSync(file)) process.loadEnvFile(file);
-  // Without one nobody could call the clean-up, not even this process.
-  process.env['CRON_SECRET'] ||= randomBytes(32).toString('base64url');
+  process.env['CRON_SECRET'] = [cronSecret, process.env['CRON_SECRET']].join(',');
   const read = readConfig(process.env);
   if (!read.ok) throw new StartupError(read.mistakes.join('\n'));
   return read.config;

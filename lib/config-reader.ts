@@ -1,4 +1,5 @@
 import type { Config } from './config.ts';
+import { type Secret, toSecret } from './secrets.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -24,14 +25,14 @@ export class Reader {
     return items.filter((item) => item !== '');
   }
 
-  secrets(name: string): string[] {
+  secrets(name: string): Secret[] {
     const secrets = this.list(name);
     if (secrets.some((secret) => secret.length < SECRET_LENGTH)) {
       this.mistakes.push(
         `${name} must be at least ${SECRET_LENGTH} characters long, each entry of the list.`,
       );
     }
-    return secrets;
+    return secrets.map(toSecret);
   }
 
   integer(name: string, fallback: number, min: number, max: number): number {

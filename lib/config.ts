@@ -1,4 +1,5 @@
 import { type Environment, Reader } from './config-reader.ts';
+import { type Secret, toSecret } from './secrets.ts';
 
 /** Every setting, parsed and checked; the one place that reads the environment. */
 export interface Config {
@@ -16,22 +17,23 @@ export interface Config {
   cacheTtl: number;
   /** Where everything is kept in Redis: what its keys begin with, and the messages of a session that are kept. */
   redis: { prefix: string; kept: number };
-  apiKeys: readonly string[];
-  deviceTokenSecrets: readonly string[];
-  cronSecrets: readonly string[];
+  apiKeys: readonly Secret[];
+  deviceTokenSecrets: readonly Secret[];
+  cronSecrets: readonly Secret[];
   /** Seconds. */
   deviceTokenTtl: number;
   /** Tokens of the deployer's own identity provider, which say who is logged in; null: there are none. */
   userTokens: {
     issuer: string;
     audience: string;
-    keys: { jwksUrl: string } | { secrets: readonly string[] };
+    keys: { jwksUrl: string } | { secrets: readonly Secret[] };
   } | null;
   /** Origins whose pages may call: `https://shop.example`, `http://localhost:*` for any port, `*` for all. */
   allowedOrigins: readonly string[];
   whatsapp: {
-    verifyToken: string | null;
-    appSecrets: readonly string[];
+    /** One at most. */
+    verifyTokens: readonly Secret[];
+    appSecrets: readonly Secret[];
     accessToken: string | null;
     /** Empty: any. */
     phoneNumberIds: readonly string[];
@@ -110,17 +112,20 @@ function driverFor(url: string | null): Config['databaseDriver'] {
   return host.endsWith('.neon.tech') ? 'neon-http' : 'pg';
 }
 
-const readWhatsApp = (read: Reader): Config['whatsapp'] => ({
-  verifyToken: read.text('WHATSAPP_VERIFY_TOKEN'),
-  appSecrets: read.list('WHATSAPP_APP_SECRET'),
-  accessToken: read.token('WHATSAPP_ACCESS_TOKEN'),
-  phoneNumberIds: read.list('WHATSAPP_PHONE_NUMBER_IDS'),
-  apiUrl: (
-    read.url('WHATSAPP_API_URL', ['https:', 'http:']) ?? 'https://graph.facebook.com'
-  ).replace(/\/+$/, ''),
-  apiVersion: read.text('WHATSAPP_API_VERSION') ?? 'v26.0',
-  reopenTemplate: read.template('WHATSAPP_REOPEN_TEMPLATE'),
-});
+function readWhatsApp(read: Reader): Config['whatsapp'] {
+  const verifyToken = read.text('WHATSAPP_VERIFY_TOKEN');
+  return {
+    verifyTokens: verifyToken === null ? [] : [toSecret(verifyToken)],
+    appSecrets: read.list('WHATSAPP_APP_SECRET').map(toSecret),
+    accessToken: read.token('WHATSAPP_ACCESS_TOKEN'),
+    phoneNumberIds: read.list('WHATSAPP_PHONE_NUMBER_IDS'),
+    apiUrl: (
+      read.url('WHATSAPP_API_URL', ['https:', 'http:']) ?? 'https://graph.facebook.com'
+    ).replace(/\/+$/, ''),
+    apiVersion: read.text('WHATSAPP_API_VERSION') ?? 'v26.0',
+    reopenTemplate: read.template('WHATSAPP_REOPEN_TEMPLATE'),
+  };
+}
 
 /**
  * The settings of an environment, or one sentence per mistake. API.md's table of settings is the contract;

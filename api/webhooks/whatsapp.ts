@@ -8,10 +8,9 @@ import { matchesAny } from '../../lib/secrets.ts';
 export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = route('/api/webhooks/whatsapp', {
   /** Meta asks once, when the callback URL is entered, and wants its challenge back as it was. */
   async GET({ app, url }) {
-    const { verifyToken } = app.config.whatsapp;
     const challenge = url.searchParams.get('hub.challenge');
     const token = url.searchParams.get('hub.verify_token') ?? '';
-    const known = matchesAny(token, verifyToken === null ? [] : [verifyToken]);
+    const known = matchesAny(token, app.config.whatsapp.verifyTokens);
     if (!known || challenge === null || url.searchParams.get('hub.mode') !== 'subscribe') {
       throw new BatonError(
         'forbidden',

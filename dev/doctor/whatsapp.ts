@@ -16,13 +16,13 @@ const advice: Readonly<Record<number, string>> = {
 
 /** Meta's settings go together, its token is asked for what it may see, and nothing is sent. */
 export async function checkWhatsApp({ whatsapp }: Config): Promise<Finding[]> {
-  const { accessToken, appSecrets, verifyToken, phoneNumberIds } = whatsapp;
-  const all = accessToken !== null && appSecrets.length > 0 && verifyToken !== null;
-  if (accessToken === null && appSecrets.length === 0 && verifyToken === null) {
+  const { accessToken, appSecrets, verifyTokens, phoneNumberIds } = whatsapp;
+  const all = accessToken !== null && appSecrets.length > 0 && verifyTokens.length > 0;
+  if (accessToken === null && appSecrets.length === 0 && verifyTokens.length === 0) {
     return [note('whatsapp', 'not set up')];
   }
   const settings = [
-    ...(verifyToken === null
+    ...(verifyTokens.length === 0
       ? ['WHATSAPP_VERIFY_TOKEN is not set: Meta cannot verify the callback URL']
       : []),
     ...(appSecrets.length === 0

@@ -4,6 +4,7 @@ import * as z from 'zod/mini';
 import type { Config } from '../config.ts';
 import { BatonError } from '../errors.ts';
 import { userId } from '../http/fields.ts';
+import { keyOf } from '../secrets.ts';
 import type { DeviceId } from '../storage/storage.ts';
 
 // Device tokens: JWTs (RFC 7519), HS256 and nothing else (RFC 8725, 3.1), signed with the first secret of the ring and
@@ -30,7 +31,7 @@ const ephemeral = randomBytes(32);
 
 function ringOf({ deviceTokenSecrets, openMode }: Config): Uint8Array[] {
   if (deviceTokenSecrets.length === 0 && openMode) return [ephemeral];
-  return deviceTokenSecrets.map((secret) => new TextEncoder().encode(secret));
+  return deviceTokenSecrets.map(keyOf);
 }
 
 /** @throws {BatonError} `not_configured` where there is no secret to sign with */

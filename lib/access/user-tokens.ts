@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import { BatonError } from '../errors.ts';
 import { userId } from '../http/fields.ts';
 import { describeError, log } from '../log.ts';
+import { keyOf } from '../secrets.ts';
 
 // Tokens of the deployer's own identity provider, which say who is logged in.
 
@@ -69,7 +70,7 @@ async function verify(
   for (const secret of keys.secrets) {
     try {
       const options = { ...checks, algorithms: ['HS256'] };
-      return (await jwtVerify(token, new TextEncoder().encode(secret), options)).payload;
+      return (await jwtVerify(token, keyOf(secret), options)).payload;
     } catch (error) {
       if (!isRefusal(error)) throw error;
     }

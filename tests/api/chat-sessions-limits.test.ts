@@ -4,7 +4,7 @@ import { expectProblem, refuse } from '../support/problems.ts';
 import { until } from '../support/waiting.ts';
 import { scripted } from './scripted.ts';
 import { answerOf, begunBy, chat, type Chat, SESSIONS, sessionOf } from './chat.ts';
-import { signBytes } from '../../lib/secrets.ts';
+import { signBytes } from '../support/sign.ts';
 import { bodyOf } from '../support/whatsapp.ts';
 
 // What protects the owner: past each limit a caller is refused, and a person on WhatsApp is not.

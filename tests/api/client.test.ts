@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { documented } from '../../dev/openapi/document.ts';
 import { BatonProblem, type Client, createClient } from '../../lib/client.ts';
 import type { Turn } from '../../lib/client-types.ts';
-import { signBytes } from '../../lib/secrets.ts';
+import { signBytes } from '../support/sign.ts';
 import { type Api, DIGITS, startApi, UUID } from '../support/api.ts';
 import { operationOf } from '../support/documented.ts';
 

@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { z } from 'zod';
 import { createRegistry, type Registry } from '../../lib/agents/registry.ts';
 import { defineAgent } from '../../lib/agents/agent.ts';
-import { signBytes } from '../../lib/secrets.ts';
+import { signBytes } from '../support/sign.ts';
 import { recover } from '../../lib/sweep.ts';
 import { type Api, startApi } from '../support/api.ts';
 import { until } from '../support/waiting.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { signBytes } from '../../lib/secrets.ts';
+import { signBytes } from '../support/sign.ts';
 import { type Api, type Answer, startApi } from '../support/api.ts';
 import { refuse } from '../support/problems.ts';
 

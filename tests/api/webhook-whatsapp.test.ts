@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { signBytes } from '../../lib/secrets.ts';
+import { signBytes } from '../support/sign.ts';
 import { type Api, startApi } from '../support/api.ts';
 import { expectProblem, refuse } from '../support/problems.ts';
 import { expectations, NUMBERS, recorded } from './whatsapp.ts';

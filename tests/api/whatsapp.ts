@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { z } from 'zod';
-import { signBytes } from '../../lib/secrets.ts';
 import { type Answer, type Api, type Parts, startApi } from '../support/api.ts';
+import { signBytes } from '../support/sign.ts';
 import type { Script } from './scripted.ts';
 
 const SECRET = 'test_app_secret';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { neonConfig } from '@neondatabase/serverless';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { signBytes } from '../../lib/secrets.ts';
+import { signBytes } from '../support/sign.ts';
 import { type Api, startApi } from '../support/api.ts';
 import { startGraph, type Graph } from '../support/graph.ts';
 import { type NeonBridge, startNeonBridge } from '../support/neon-bridge.ts';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod/mini';
 import { defineAgent } from '../../lib/agents/agent.ts';
 import { createRegistry } from '../../lib/agents/registry.ts';
-import { signBytes } from '../../lib/secrets.ts';
+import { signBytes } from '../support/sign.ts';
 import { type Api, startApi } from '../support/api.ts';
 import { type Graph, startGraph } from '../support/graph.ts';
 import { bodyOf } from '../support/whatsapp.ts';

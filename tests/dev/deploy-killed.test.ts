@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { signBytes } from '../../lib/secrets.ts';
+import { signBytes } from '../support/sign.ts';
 import { until } from '../support/waiting.ts';
 import { type Deployed, sendOver, serve } from '../support/deployed.ts';
 import { compilerMs, copyCheckout, deploy, type Deployment } from '../support/deployment.ts';

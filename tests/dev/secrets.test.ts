@@ -24,7 +24,7 @@ test('it prints lines for .env, and Baton takes every one of them', async () => 
   expect(read).toMatchObject({
     config: {
       apiKeys: [secrets['API_KEYS']],
-      whatsapp: { verifyToken: secrets['WHATSAPP_VERIFY_TOKEN'] },
+      whatsapp: { verifyTokens: [secrets['WHATSAPP_VERIFY_TOKEN']] },
     },
   });
 });

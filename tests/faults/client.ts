@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { signBytes } from '../../lib/secrets.ts';
+import { signBytes } from '../support/sign.ts';
 import { bodyOf, type Text } from '../support/whatsapp.ts';
 import { CRON_SECRET, SECRET } from './instances.ts';
 import type { Shown } from './phone.ts';

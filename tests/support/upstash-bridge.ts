@@ -4,7 +4,7 @@ import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { listenLocally } from '../../dev/listen.ts';
-import { matchesAny } from '../../lib/secrets.ts';
+import { matchesAny, toSecret } from '../../lib/secrets.ts';
 import { RedisError, type RedisReply, type RedisServer, startRedis } from './redis.ts';
 
 /**
@@ -81,7 +81,7 @@ async function openEntrance(
     await pass();
     const bearer = request.headers.authorization ?? '';
     const encode = request.headers['upstash-encoding'] === 'base64' ? toBase64 : asItIs;
-    if (!matchesAny(bearer, [`Bearer ${token}`])) {
+    if (!matchesAny(bearer, [toSecret(`Bearer ${token}`)])) {
       return reply(response, 401, { error: 'WRONGPASS invalid or missing auth token' });
     }
     const asked: unknown = await json(request);

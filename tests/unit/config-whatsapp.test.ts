@@ -44,6 +44,11 @@ describe('WHATSAPP_REOPEN_TEMPLATE', () => {
 });
 
 describe('lists of WhatsApp', () => {
+  it('hold the one verify token that is set, whatever stands in it', () => {
+    const { whatsapp } = configOf({ WHATSAPP_VERIFY_TOKEN: 'one, and no other' });
+    expect(whatsapp.verifyTokens).toEqual(['one, and no other']);
+  });
+
   it('hold the numbers and the app secrets that are set', () => {
     const { whatsapp } = configOf({
       WHATSAPP_PHONE_NUMBER_IDS: '200000000000001, 200000000000002,',

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { type Config, readConfig } from '../../lib/config.ts';
+import type { Secret } from '../../lib/secrets.ts';
 import { configOf, type Environment, integers, mistakesOf } from '../support/settings.ts';
 
 const long = (letter: string) => letter.repeat(32);
 
-const secrets: { name: string; of: (config: Config) => readonly string[] }[] = [
+const secrets: { name: string; of: (config: Config) => readonly Secret[] }[] = [
   { name: 'API_KEYS', of: (c) => c.apiKeys },
   { name: 'DEVICE_TOKEN_SECRET', of: (c) => c.deviceTokenSecrets },
   { name: 'CRON_SECRET', of: (c) => c.cronSecrets },
@@ -16,12 +17,6 @@ const texts: {
   fallback: string | null;
   good: string;
 }[] = [
-  {
-    name: 'WHATSAPP_VERIFY_TOKEN',
-    of: (c) => c.whatsapp.verifyToken,
-    fallback: null,
-    good: 'a token',
-  },
   {
     name: 'WHATSAPP_ACCESS_TOKEN',
     of: (c) => c.whatsapp.accessToken,
@@ -79,7 +74,7 @@ describe('readConfig', () => {
         userTokens: null,
         allowedOrigins: ['http://localhost:*', 'http://127.0.0.1:*'],
         whatsapp: {
-          verifyToken: null,
+          verifyTokens: [],
           appSecrets: [],
           accessToken: null,
           phoneNumberIds: [],

@@ -1,4 +1,4 @@
-import { matchesAny, signBytes } from '../../secrets.ts';
+import { isSignedBy, type Secret } from '../../secrets.ts';
 
 /**
  * Checks `X-Hub-Signature-256` over the bytes as they came: parsed and printed again they differ (Meta escapes
@@ -8,12 +8,8 @@ import { matchesAny, signBytes } from '../../secrets.ts';
 export function isSigned(
   body: Uint8Array,
   header: string | null,
-  appSecrets: readonly string[],
+  appSecrets: readonly Secret[],
 ): boolean {
   const signature = /^sha256=([0-9a-f]{64})$/.exec(header ?? '')?.[1];
-  if (signature === undefined) return false;
-  return matchesAny(
-    signature,
-    appSecrets.map((secret) => signBytes(body, secret)),
-  );
+  return signature !== undefined && isSignedBy(body, signature, appSecrets);
 }
