@@ -4,7 +4,10 @@ import { faults } from './faults/faults.ts';
 import { hunt } from './faults/hunt.ts';
 import { plant } from './faults/plant.ts';
 
-/** A known defect in a database of its own: what breaks its promise must show (on a quiet machine within seconds). */
+/**
+ * A known defect in a database of its own: what breaks its promise must show. On a quiet machine it does within seconds;
+ * the time here is for one on which the workers hardly come to make a call, and is over as soon as it shows.
+ */
 it.each(Object.entries(faults))('finds %s', async (_, fault) => {
   const database = await createDatabase();
   const { url } = database;

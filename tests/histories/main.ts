@@ -21,7 +21,8 @@ are printed.
   --minutes N  how long it plays and checks (10), in rounds of some ten seconds
   --seed N     repeats a run's choices, not its timing (a random one, printed)
   --workers N  (24)
-  --faults     instead: plants one known defect after the other and says how long the checker takes to find it
+  --faults     instead: plants one known defect after the other and says how long the checker takes to find it, on a
+               quiet machine seconds; what does not show within a minute is missed
 
 Ctrl+C ends the round under way, checks it, and tells what was seen so far.
 `;
