@@ -10,6 +10,7 @@ import { textsOf } from '../support/whatsapp.ts';
 // Counted on the wire: over TCP every query or Sync that a client sends is one, over HTTP every request.
 
 const SECRET = 'an app secret';
+const CRON_SECRET = 'secret-of-the-cron-which-is-long-1';
 
 describe.each(['pg', 'neon-http'])('round trips to the database over %s', (driver) => {
   let api: Api;
@@ -21,6 +22,7 @@ describe.each(['pg', 'neon-http'])('round trips to the database over %s', (drive
     neonConfig.fetchEndpoint = bridge.endpoint;
     api = await startApi({
       DATABASE_DRIVER: driver,
+      CRON_SECRET,
       WHATSAPP_APP_SECRET: SECRET,
       WHATSAPP_ACCESS_TOKEN: 'token',
       WHATSAPP_API_URL: graph.url,
@@ -60,9 +62,47 @@ describe.each(['pg', 'neon-http'])('round trips to the database over %s', (drive
     ['PUT', '/api/state', { state: { a: 1 } }],
     ['GET', '/api/state', undefined],
     ['DELETE', '/api/state', undefined],
+    ['POST', '/api/device/link', undefined],
+    ['POST', '/api/device/link', { code: '000000' }],
+    ['DELETE', '/api/device/link', undefined],
+    ['GET', '/api/device', undefined],
+    ['GET', '/api/turn?failed=true', undefined],
+    ['POST', '/api/turn?failed=true', undefined],
+    ['POST', '/api/chat/sessions', { user_id: 'anna' }],
+    ['GET', '/api/chat/sessions', undefined],
+    ['GET', '/api/chat/sessions?user_id=anna&q=hello', undefined],
+    ['GET', '/api/health', undefined],
+    ['DELETE', '/api/chat/users/anna', undefined],
+    ['DELETE', '/api/device', undefined],
   ])('%s %s: 1', async (method, path, body) => {
     expect(await trips(call(method, path, body))).toBe(1);
     expect(await trips(call(method, path, body))).toBe(1);
+  });
+
+  it('POST /api/device: 1', async () => {
+    expect(await trips(() => api.call('POST', '/api/device'))).toBe(1);
+  });
+
+  it('the life of a chat session: 1 for each call, and 2 for a message and its answer, the second time too', async () => {
+    const { json } = await api.call('POST', '/api/chat/sessions', { device });
+    const path = `/api/chat/sessions/${(json as { session_id: string }).session_id}`;
+    const message = call('POST', `${path}/messages`, { message: 'hello', message_id: 'm1' });
+    expect(await trips(message)).toBe(2);
+    expect(await trips(message)).toBe(2);
+    expect(await trips(call('GET', path))).toBe(1);
+    expect(await trips(call('GET', `${path}/history`))).toBe(1);
+    expect(await trips(call('PATCH', path, { metadata: { a: 1 }, complete: true }))).toBe(1);
+    expect(await trips(call('DELETE', path))).toBe(1);
+    expect(await trips(call('DELETE', path))).toBe(1);
+  });
+
+  it('the cron, where nothing is left to do: 2, to clean up and to look for what was let fall', async () => {
+    const cron = () =>
+      api.call('GET', '/api/cron/cleanup', {
+        headers: { authorization: `Bearer ${CRON_SECRET}` },
+      });
+    await cron();
+    expect(await trips(cron)).toBe(2);
   });
 
   it('PATCH /api/state: 1', async () => {
