@@ -9,6 +9,7 @@ import type { Frame } from './frame.ts';
 import type { PingCache } from './health.ts';
 import { describeError, log, setLogLevel } from './log.ts';
 import type { RateLimiter } from './rate-limit.ts';
+import type { Breaker } from './storage/breaker.ts';
 import type { CacheOptions } from './storage/cache/cache.ts';
 import type { StorageLimits } from './storage/limits.ts';
 import type { Storage } from './storage/storage.ts';
@@ -59,7 +60,7 @@ export async function createApp(
     storage: opened.storage,
     registry: parts.registry ?? createRegistry(agents),
     channelOf: parts.channelOf ?? ((name: string) => channels.get(name) ?? null),
-    limiter: await openLimiter(config),
+    limiter: await openLimiter(config, opened.breaker),
   };
   return {
     ...services,
@@ -94,13 +95,17 @@ function sweepLater(services: TurnServices): App['sweep'] {
   };
 }
 
-type Opened = Pick<App, 'storage' | 'fresh' | 'pingCache' | 'close'>;
+interface Opened extends Pick<App, 'storage' | 'fresh' | 'pingCache' | 'close'> {
+  /** Keeps callers away from a cache that does not answer; null: there is no cache. */
+  breaker: Breaker | null;
+}
 
 /** A storage without a cache. */
 const alone = (opened: Pick<Opened, 'storage' | 'close'>): Opened => ({
   ...opened,
   fresh: opened.storage,
   pingCache: null,
+  breaker: null,
 });
 
 /** Loads only the driver that is used, and the cache where there is one: a cold start feels each of them. */
@@ -130,7 +135,7 @@ async function openStorage(config: Config): Promise<Opened> {
   const postgres = await openPostgres(config, config.databaseUrl);
   if (config.cache === null) return alone(postgres);
   const { openCache } = await import('./storage/cache/open-cache.ts');
-  const { storage, fresh, ping } = openCache(
+  const { storage, fresh, ping, breaker } = openCache(
     postgres.storage,
     {
       ...config.cache,
@@ -140,7 +145,7 @@ async function openStorage(config: Config): Promise<Opened> {
     },
     { later: waitUntil, notice: watchCache() },
   );
-  return { storage, fresh, pingCache: ping, close: postgres.close };
+  return { storage, fresh, pingCache: ping, breaker, close: postgres.close };
 }
 
 async function openPostgres(
@@ -177,12 +182,13 @@ export function watchCache(): CacheOptions['notice'] {
 }
 
 /** Where there is a cache, it counts what devices send; one that is the storage does so as it takes each message. */
-async function openLimiter({ cache, rateLimit, storage }: Config): Promise<RateLimiter | null> {
-  if (cache === null || rateLimit === 0 || storage === 'redis') return null;
+async function openLimiter(
+  { cache, cacheTimeoutMs: timeoutMs, rateLimit }: Config,
+  breaker: Breaker | null,
+): Promise<RateLimiter | null> {
+  if (cache === null || rateLimit === 0 || breaker === null) return null;
   const { createRedisLimiter } = await import('./storage/redis/rate-limiter.ts');
-  return createRedisLimiter(cache, rateLimit, (error) =>
-    log('warn', 'rate_limiter_away', describeError(error)),
-  );
+  return createRedisLimiter({ ...cache, timeoutMs }, rateLimit, breaker);
 }
 
 /** What a storage has to know of the settings. */

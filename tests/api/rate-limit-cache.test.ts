@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createRedisLimiter } from '../../lib/storage/redis/rate-limiter.ts';
 import { type Answer, type Api, startApi } from '../support/api.ts';
+import { openInstance } from '../support/cached.ts';
+import { openMemory } from '../support/memory.ts';
 import { expectProblem, refuse } from '../support/problems.ts';
 import { withRedis } from '../support/redis.ts';
+import { newDevice } from '../support/storage.ts';
 import {
   startUpstashBridge,
   type UpstashBridge,
@@ -25,13 +29,13 @@ withRedis('with a cache', () => {
     await bridge.close();
   });
 
-  const start = () =>
-    startApi({
-      RATE_LIMIT: '3',
-      UPSTASH_REDIS_REST_URL: entrance.url,
-      UPSTASH_REDIS_REST_TOKEN: entrance.token,
-    });
-  const isAway = () => api.events.some(({ event }) => event === 'rate_limiter_away');
+  const settings = () => ({
+    RATE_LIMIT: '3',
+    UPSTASH_REDIS_REST_URL: entrance.url,
+    UPSTASH_REDIS_REST_TOKEN: entrance.token,
+  });
+  const start = () => startApi(settings());
+  const isAway = () => api.events.some(({ event }) => event === 'cache_unreachable');
 
   const say = (device: string) =>
     api.call('POST', '/api/webhooks/web', { device, body: { message: 'hello' } });
@@ -87,6 +91,73 @@ withRedis('with a cache', () => {
     await say(device);
     expectProblem(await say(device), 429, 'rate_limited');
     expect(entrance.count()).toBe(0);
-    expect(api.events.filter(({ event }) => event === 'rate_limiter_away')).toHaveLength(1);
+    expect(api.events.filter(({ event }) => event === 'cache_unreachable')).toHaveLength(1);
+  });
+
+  test('a slow answer within CACHE_TIMEOUT_MS is waited for, as the cache is', async () => {
+    entrance.resume();
+    const patient = await startApi({ ...settings(), CACHE_TIMEOUT_MS: '10000' });
+    entrance.delay(() => 200);
+    const device = randomUUID();
+    await patient.call('POST', '/api/webhooks/web', { device, body: { message: 'hello' } });
+    entrance.delay(() => 0);
+    const row = `SELECT rate_until FROM conversation_states WHERE device_id = $1`;
+    expect(await patient.sql(row, [device]), 'the database did not count').toEqual([
+      { rate_until: null },
+    ]);
+    expect(patient.events.some(({ event }) => event === 'cache_unreachable')).toBe(false);
+    await patient.close();
+  });
+
+  describe('of twenty callers at once', () => {
+    const callers = Array.from({ length: 20 }, () => randomUUID());
+    const nobody = callers.map(() => null);
+    const breakerMs = 600_000;
+    let way: UpstashEntrance;
+    beforeEach(async () => {
+      way = await bridge.enter();
+    });
+    afterEach(() => vi.restoreAllMocks());
+
+    const open = async (timeoutMs: number) => {
+      const { storage } = await openMemory();
+      const instance = openInstance(storage, way, { timeoutMs, breakerMs });
+      const { url, token } = way;
+      const limiter = createRedisLimiter({ url, token, timeoutMs }, 3, instance.breaker);
+      const takeAll = () => Promise.all(callers.map((caller) => limiter.take(caller)));
+      return { ...instance, takeAll };
+    };
+
+    test('those wait who were on their way when it began to hang, and nobody after them, the cache included', async () => {
+      const { takeAll, storage, told } = await open(200);
+      way.hang();
+      expect(await takeAll()).toEqual(nobody);
+      const asked = way.count();
+      expect(asked).toBeGreaterThan(0);
+      expect(await takeAll()).toEqual(nobody);
+      await storage.getLock(newDevice());
+      expect(way.count()).toBe(asked);
+      expect(told).toEqual(['unreachable', 'passed']);
+    });
+
+    test('nobody waits when the time has come to look again: one request does, beside them', async () => {
+      // whoever waited would do so for longer than the test may take
+      const { takeAll, told, settled } = await open(600_000);
+      way.cut();
+      expect(await takeAll()).toEqual(nobody);
+      way.resume();
+      way.hang();
+      way.reset();
+      const now = performance.now();
+      vi.spyOn(performance, 'now').mockReturnValue(now + 2 * breakerMs);
+      expect(await takeAll()).toEqual(nobody);
+      expect(await takeAll()).toEqual(nobody);
+      await expect.poll(() => way.count()).toBe(1);
+
+      way.resume();
+      await settled();
+      expect(told).toEqual(['unreachable', 'back']);
+      expect(await takeAll()).toEqual(callers.map(() => expect.objectContaining({ left: 2 })));
+    });
   });
 });

@@ -1,3 +1,4 @@
+import type { Breaker } from '../../lib/storage/breaker.ts';
 import { createCache, type CacheOptions } from '../../lib/storage/cache/cache.ts';
 import { cacheStorage } from '../../lib/storage/cache/cached-storage.ts';
 import { openUpstash, type SendCommand } from '../../lib/storage/cache/upstash.ts';
@@ -9,6 +10,8 @@ import type { UpstashBridge, UpstashEntrance } from './upstash-bridge.ts';
 export interface Instance {
   storage: Storage;
   fresh: Storage;
+  /** Between the instance and the cache. */
+  breaker: Breaker;
   /** What the cache told: hit, miss, passed, unreachable, back. */
   told: string[];
   /** Waits for what goes on after the answers. */
@@ -44,6 +47,7 @@ export function openInstance(
   });
   return {
     ...cacheStorage(inner, cache, ttlMs),
+    breaker: cache.breaker,
     told,
     async settled() {
       while (work.size > 0) await Promise.all(work);

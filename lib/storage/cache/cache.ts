@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { createBreaker } from './breaker.ts';
+import { type Breaker, createBreaker } from '../breaker.ts';
 import { FILL, FIND, MARK, SETTLE } from './scripts.ts';
 import type { SendCommand } from './upstash.ts';
 
@@ -38,6 +38,8 @@ export interface Mark {
  * entry or may fill it. What a reader brings late is not kept.
  */
 export interface Cache {
+  /** Whoever else asks the same Redis goes through it too: what does not answer is waited for once. */
+  readonly breaker: Breaker;
   /** null: ask the database, and keep nothing. */
   find(key: string): Promise<Found | null>;
   fill(key: string, claim: string, kept: NonNullable<Kept>): void;
@@ -79,6 +81,7 @@ export function createCache(send: SendCommand, options: CacheOptions): Cache {
     ]);
 
   return {
+    breaker,
     async find(key) {
       const reply = await breaker.run(async () =>
         found.parse(await run(FIND, [key], crypto.randomUUID(), leaseMs)),

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Breaker } from '../breaker.ts';
 import type { Storage } from '../storage.ts';
 import { cacheStorage } from './cached-storage.ts';
 import { type CacheOptions, createCache } from './cache.ts';
@@ -22,13 +23,14 @@ interface CacheSettings {
 /**
  * Puts Upstash Redis in front of a storage.
  *
- * @returns `storage`; `fresh`, which reads past the cache; `ping`, the milliseconds until the cache answers, or null
+ * @returns `storage`; `fresh`, which reads past the cache; `ping`, the milliseconds until the cache answers, or null;
+ *   `breaker`, for whatever else is asked of this Redis
  */
 export function openCache(
   inner: Storage,
   { url, token, timeoutMs, ttlMs, of }: CacheSettings,
   hooks: Pick<CacheOptions, 'later' | 'notice'>,
-): { storage: Storage; fresh: Storage; ping: () => Promise<number | null> } {
+): { storage: Storage; fresh: Storage; ping: () => Promise<number | null>; breaker: Breaker } {
   const { host, pathname } = new URL(of);
   const name = createHash('sha256').update(`${host}${pathname}`).digest('hex').slice(0, 16);
   const cache = createCache(openUpstash({ url, token }, timeoutMs), {
@@ -37,5 +39,5 @@ export function openCache(
     breakerMs: PERIOD,
     ...hooks,
   });
-  return { ...cacheStorage(inner, cache, ttlMs), ping: () => cache.ping() };
+  return { ...cacheStorage(inner, cache, ttlMs), ping: () => cache.ping(), breaker: cache.breaker };
 }

@@ -1,30 +1,28 @@
 import { Ratelimit } from '@upstash/ratelimit';
 import { Redis } from '@upstash/redis';
 import type { RateLimiter } from '../../rate-limit.ts';
-
-/** Milliseconds an answer may take: the caller waits for it before anything of its own begins. */
-const PATIENCE = 250;
-/** Milliseconds for which a limiter that did not answer is passed by, so that an outage costs one wait and not each. */
-const REST = 10_000;
+import type { Breaker } from '../breaker.ts';
+import type { UpstashAccess } from '../upstash.ts';
 
 /**
  * Counts in Upstash Redis, over HTTP. One that does not answer neither lets everybody pass for ever nor stops
- * anybody: it is passed by for ten seconds, and the storage counts meanwhile.
+ * anybody: it is passed by as the cache is, and the storage counts meanwhile.
  *
+ * @param timeoutMs milliseconds an answer may take: the caller waits for it before anything of its own begins
  * @param limit messages of one sender within a minute, which slides
- * @param away told when it does not answer
+ * @param breaker the cache's own: what one of the two has found out the other does not wait for again
  */
 export function createRedisLimiter(
-  cache: { url: string; token: string },
+  { url, token, timeoutMs }: UpstashAccess & { timeoutMs: number },
   limit: number,
-  away: (error: unknown) => void,
-  now: () => number = () => performance.now(),
+  breaker: Breaker,
 ): RateLimiter {
   const redis = new Redis({
-    ...cache,
+    url,
+    token,
     retry: false,
     // a function: with a plain signal a time-out looks like an answer
-    signal: () => AbortSignal.timeout(PATIENCE),
+    signal: () => AbortSignal.timeout(timeoutMs),
     enableTelemetry: false,
   });
   const limiter = new Ratelimit({
@@ -35,24 +33,18 @@ export function createRedisLimiter(
     timeout: 0,
     analytics: false,
   });
-  let back = 0;
   return {
     async take(sender) {
-      if (now() < back) return null;
-      try {
-        const { success, remaining, reset } = await limiter.limit(sender);
-        const resetMs = Math.max(0, reset - Date.now());
-        return {
-          allowed: success,
-          left: Math.max(0, remaining),
-          resetMs,
-          retryMs: success ? 0 : resetMs,
-        };
-      } catch (error) {
-        back = now() + REST;
-        away(error);
-        return null;
-      }
+      const counted = await breaker.run(() => limiter.limit(sender));
+      if (counted === null) return null;
+      const { success, remaining, reset } = counted;
+      const resetMs = Math.max(0, reset - Date.now());
+      return {
+        allowed: success,
+        left: Math.max(0, remaining),
+        resetMs,
+        retryMs: success ? 0 : resetMs,
+      };
     },
   };
 }
