@@ -40,26 +40,49 @@ withRedis('a cache that cannot be reached', () => {
   });
   afterEach(() => entrance.close());
 
+  /** How many times as long as without the cache 99 of 100 reads of a lock take at most. */
+  async function slowdown(storage: Storage): Promise<number> {
+    const device = newDevice();
+    const times: Record<'with' | 'without', number[]> = { with: [], without: [] };
+    // in turns, so that what else this machine does falls on both
+    for (let i = 0; i < 1_000; i++) {
+      times.with.push(await timed(() => storage.getLock(device)));
+      times.without.push(await timed(() => postgres.storage.getLock(device)));
+    }
+    return percentile99(times.with) / percentile99(times.without);
+  }
+
   it.each(['cut', 'hang'] as const)(
-    'by the writer alone (%s): readers see the write when the TTL is over, at the latest',
+    'by the writer alone (%s): readers are given what stood before until the TTL is over, and then the write',
     async (fault) => {
-      const ttlMs = 1_000;
+      const ttlMs = 600_000;
       const device = newDevice();
       const reader = openInstance(postgres.storage, await bridge.enter(), { ttlMs });
       const writer = openInstance(postgres.storage, entrance, { ttlMs, timeoutMs: 50 });
-      const agentOf = async () => (await reader.storage.getLock(device)).lock?.agent;
+      const read = async () => {
+        reader.told.length = 0;
+        const { lock } = await reader.storage.getLock(device);
+        await reader.settled();
+        return [lock?.agent, ...reader.told];
+      };
       await writer.storage.setLock(device, hold('before'), anyway);
+      await writer.settled();
+      expect(await read()).toEqual(['before', 'miss']);
+      const [key] = (await bridge.redis.send(['KEYS', `*:lock:${device}`])) as string[];
+      const send = async (...words: string[]) =>
+        Number(await bridge.redis.send([words[0] ?? '', key ?? '', ...words.slice(1)]));
+      const end = await send('PEXPIRETIME');
+      expect(await send('PTTL')).toBeLessThanOrEqual(ttlMs);
+
       entrance[fault]();
-      expect(await agentOf()).toBe('before');
       await writer.storage.setLock(device, hold('after'), anyway);
-      const written = performance.now();
-      let stale = 0;
-      for (;;) {
-        const started = performance.now();
-        if ((await agentOf()) === 'after') break;
-        stale = started - written;
-      }
-      expect(stale).toBeLessThan(ttlMs);
+      await writer.settled();
+      // it could not be told of the write, and nothing prolongs it
+      for (let i = 0; i < 3; i++) expect(await read()).toEqual(['before', 'hit']);
+      expect(await send('PEXPIRETIME')).toBe(end);
+
+      await send('PEXPIREAT', '1');
+      expect(await read()).toEqual(['after', 'miss']);
     },
   );
 
@@ -69,34 +92,26 @@ withRedis('a cache that cannot be reached', () => {
     async () => {
       await bridge.redis.kill();
       const { storage, told } = openInstance(postgres.storage, entrance);
-      const device = newDevice();
-      const times: Record<'with' | 'without', number[]> = { with: [], without: [] };
-      // in turns, so that what else this machine does falls on both
-      for (let i = 0; i < 1_000; i++) {
-        times.with.push(await timed(() => storage.getLock(device)));
-        times.without.push(await timed(() => postgres.storage.getLock(device)));
-      }
-      expect(percentile99(times.with) / percentile99(times.without)).toBeLessThan(2);
+      expect(await slowdown(storage)).toBeLessThan(2);
       expect(told.filter((event) => event === 'unreachable')).toHaveLength(1);
     },
   );
 
-  it('hanging: one request waits for it, and none after that', { retry: 3 }, async () => {
-    entrance.hang();
-    const timeoutMs = 500;
-    const { storage, told } = openInstance(postgres.storage, entrance, {
-      timeoutMs,
-      breakerMs: 600_000,
-    });
-    const device = newDevice();
-    const first = await timed(() => storage.getLock(device));
-    const others: number[] = [];
-    for (let i = 0; i < 200; i++) others.push(await timed(() => storage.getLock(device)));
-    expect(entrance.count()).toBe(1);
-    expect(told).toEqual(['unreachable', ...Array.from({ length: 201 }, () => 'passed')]);
-    expect(first).toBeLessThan(timeoutMs + 2 * Math.max(...others));
-    expect(percentile99(others)).toBeLessThan(timeoutMs / 2);
-  });
+  it(
+    'hanging: one request waits for it, and the next ones are as quick as with a dead one',
+    { retry: 3 },
+    async () => {
+      entrance.hang();
+      const { storage, told } = openInstance(postgres.storage, entrance, {
+        timeoutMs: 500,
+        breakerMs: 600_000,
+      });
+      await storage.getLock(newDevice());
+      expect(await slowdown(storage)).toBeLessThan(2);
+      expect(entrance.count()).toBe(1);
+      expect(told).toEqual(['unreachable', ...Array.from({ length: 1_001 }, () => 'passed')]);
+    },
+  );
 
   it('hanging: a write waits for it once, and tells it without waiting', async () => {
     entrance.hang();
