@@ -72,8 +72,8 @@ export interface Webhook {
   /** Forgets everything, and goes on with the same settings. */
   forget(): Promise<void>;
   readonly api: Api;
-  /** Posts a body with its signature. */
-  post(raw: Uint8Array<ArrayBuffer>): Promise<Answer>;
+  /** Posts a body with its signature. @param watched what may not be logged, where that is not the body */
+  post(raw: Uint8Array<ArrayBuffer>, watched?: Uint8Array): Promise<Answer>;
   /** Posts bodies of the set one after the other, each worked off before the next. */
   deliver(...files: string[]): Promise<void>;
   /** Every message, in each device's order. */
@@ -106,9 +106,10 @@ export function webhook(script: Script): Webhook {
       if (current === null) throw new Error('call restart first');
       return current;
     },
-    post: (raw) =>
+    post: (raw, watched = raw) =>
       hook.api.call('POST', '/api/webhooks/whatsapp', {
         raw,
+        watched,
         headers: { 'x-hub-signature-256': `sha256=${signBytes(raw, SECRET)}` },
       }),
     async deliver(...files) {

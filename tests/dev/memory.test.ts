@@ -1,14 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type DevServer, startDev } from '../support/dev-server.ts';
+import { watchForLeaks } from '../support/leaks.ts';
 
-const main = join(import.meta.dirname, '../../dev/main.ts');
 const device = '018f2c3e-7b1a-7c4d-9e21-5a0d3f6b8c11';
-const children: ChildProcess[] = [];
+const servers: DevServer[] = [];
+const leaks = watchForLeaks();
 let dataDir: string;
 
 beforeAll(async () => {
@@ -16,39 +15,28 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
-  for (const child of children.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+  for (const { kill, log } of servers.splice(0)) {
+    await kill();
+    leaks.printed(log);
   }
+  expect(leaks.find()).toEqual([]);
 });
 
 afterAll(() => rm(dataDir, { recursive: true, force: true }));
 
-/** `STORAGE=memory npm run dev`, once it answers: what it has printed before, and its URL. */
-async function start(): Promise<{ said: string[]; call(path: string, body?: object): unknown }> {
-  const child = spawn(process.execPath, [main], {
-    env: { PATH: process.env['PATH'], PORT: '0', DATA_DIR: dataDir, STORAGE: 'memory' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  children.push(child);
-  const said: string[] = [];
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (!line.startsWith('http://')) {
-      said.push(line);
-      continue;
-    }
-    child.stdout.resume();
-    const call = async (path: string, body?: object): Promise<unknown> => {
-      const answer = await fetch(`${line}${path}`, {
-        headers: { 'x-device-id': device, 'content-type': 'application/json' },
-        ...(body && { method: 'POST', body: JSON.stringify(body) }),
-      });
-      return answer.json();
-    };
-    return { said, call };
-  }
-  throw new Error(`it ended: ${said.join('\n')}`);
+/** `STORAGE=memory npm run dev`, once it answers. */
+async function start(): Promise<DevServer & { call(path: string, body?: object): unknown }> {
+  const server = await startDev({ PORT: '0', DATA_DIR: dataDir, STORAGE: 'memory' });
+  servers.push(server);
+  const call = async (path: string, body?: object): Promise<unknown> => {
+    if (body !== undefined) leaks.body(JSON.stringify(body));
+    const answer = await fetch(`${server.url}${path}`, {
+      headers: { 'x-device-id': device, 'content-type': 'application/json' },
+      ...(body && { method: 'POST', body: JSON.stringify(body) }),
+    });
+    return answer.json();
+  };
+  return { ...server, call };
 }
 
 test('STORAGE=memory holds a conversation without a database, and says at start that it forgets', async () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { signBytes } from '../support/sign.ts';
 import { bodyOf, type Text } from '../support/whatsapp.ts';
 import { CRON_SECRET, SECRET } from './instances.ts';
+import { leaks } from './leaks.ts';
 import type { Shown } from './phone.ts';
 
 /** What a caller of an instance gets to see. */
@@ -29,6 +30,9 @@ export async function call(
   path: string,
   { device, body, headers = {}, patience = 20_000 }: CallOptions = {},
 ): Promise<Heard> {
+  const sent = typeof body === 'string' ? body : JSON.stringify(body ?? null);
+  leaks.body(sent);
+  leaks.headers(new Headers(headers));
   const from = performance.now();
   try {
     const response = await fetch(url + path, {
@@ -38,7 +42,7 @@ export async function call(
         ...(body !== undefined && { 'content-type': 'application/json' }),
         ...headers,
       },
-      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(body !== undefined && { body: sent }),
       signal: AbortSignal.timeout(patience),
     });
     const text = await response.text();

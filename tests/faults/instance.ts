@@ -7,7 +7,7 @@ import { defineAgent } from '../../lib/agents/agent.ts';
 import { createRegistry } from '../../lib/agents/registry.ts';
 import { createApp, useApp } from '../../lib/app.ts';
 import { readConfig } from '../../lib/config.ts';
-import { setSink } from '../../lib/log.ts';
+import { type LogEvent, setSink } from '../../lib/log.ts';
 
 // One instance of the deployment: the functions of api/ as they are, in a process of their own, with an agent that can
 // be made to misbehave. What it has to say goes to its parent.
@@ -17,7 +17,7 @@ export type Told =
   | { kind: 'serves'; url: string; clock: number }
   /** The agent waits for `{ go: device }`. */
   | { kind: 'waits'; device: string }
-  | { kind: 'event'; event: string; fields: Record<string, unknown> };
+  | { kind: 'event'; event: LogEvent };
 
 /** A function of api/: its exports. */
 type Handlers = Readonly<Record<string, (request: Request) => Promise<Response>>>;
@@ -66,9 +66,7 @@ Object.assign(globalThis, {
 
 /** Serves and tells the parent where. @param find the function that answers a path */
 export async function serve(find: (path: string) => Handlers): Promise<void> {
-  setSink(({ level, event, time: _time, ...fields }) => {
-    if (level === 'warn' || level === 'error') tell({ kind: 'event', event, fields });
-  });
+  setSink((event) => tell({ kind: 'event', event }));
   const read = readConfig(process.env);
   if (!read.ok) throw new Error(read.mistakes.join('\n'));
   const endpoint = process.env['FAULTS_NEON_ENDPOINT'];

@@ -2,7 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { globSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
+import type { LogEvent } from '../../lib/log.ts';
 import type { Told } from './instance.ts';
+import { leaks } from './leaks.ts';
 import type { Reach } from './storage.ts';
 
 /** A running instance of the deployment, and what can happen to it. */
@@ -92,14 +94,17 @@ async function endOf(child: ChildProcess): Promise<never> {
 function controls(child: ChildProcess) {
   const serving = Promise.withResolvers<{ url: string; ahead: number }>();
   const waiting = new Set<string>();
-  const events: { event: string; fields: Record<string, unknown> }[] = [];
+  const events: LogEvent[] = [];
   let looked = (): void => {};
   child.on('message', (told: Told) => {
     if (told.kind === 'serves') serving.resolve({ url: told.url, ahead: told.clock - Date.now() });
     else if (told.kind === 'waits') {
       waiting.add(told.device);
       looked();
-    } else events.push(told);
+    } else {
+      leaks.logged(told.event);
+      if (['warn', 'error'].includes(told.event.level)) events.push(told.event);
+    }
   });
   return {
     serving: serving.promise,
@@ -116,7 +121,7 @@ function controls(child: ChildProcess) {
       events.filter(
         (entry) =>
           entry.event === event &&
-          Object.entries(fields).every(([name, value]) => entry.fields[name] === value),
+          Object.entries(fields).every(([name, value]) => entry[name] === value),
       ).length,
     pause: () => void child.kill('SIGSTOP'),
     wake: () => void child.kill('SIGCONT'),

@@ -8,6 +8,7 @@ import {
   type PostgresDatabase,
   startPostgresBackend,
 } from './postgres/backend.ts';
+import { leaks } from './leaks.ts';
 import { type Random, seeded } from './random.ts';
 import { type RedisBackend, startRedisBackend } from './redis/backend.ts';
 import type { Database, Killable, StorageName } from './storage.ts';
@@ -109,7 +110,7 @@ async function playOut(scenario: Scenario, terms: Terms): Promise<Figure[]> {
     return opening;
   };
   const { backend } = terms.server;
-  return await scenario.run({
+  const figures = await scenario.run({
     full: terms.full,
     size: (small, full) => (terms.full ? full : Math.ceil(small * SMALL[backend.storage])),
     random: seeded(terms.seed, scenario.name),
@@ -127,6 +128,10 @@ async function playOut(scenario: Scenario, terms: Terms): Promise<Figure[]> {
       return instance;
     },
   });
+  const [leak, ...more] = leaks.find();
+  if (leak !== undefined)
+    throw new Error(`logged, and not to be: ${leak}, and ${more.length} more`);
+  return figures;
 }
 
 /** Runs jobs, so many at a time. */

@@ -1,79 +1,127 @@
 import type { LogEvent } from '../../lib/log.ts';
 
-/** Fields in which people write, or their numbers and credentials stand, in bodies of ours and of Meta's. */
-const WRITTEN = new Set(
+/**
+ * Fields of bodies, ours and Meta's, whose values are ids, codes and names: they may stand in a log. What stands in any
+ * other may not: texts, numbers and names of people, users, credentials.
+ */
+const SAYABLE = new Set(
   [
-    ['content', 'message', 'text', 'body', 'caption', 'description', 'title', 'snippet'],
-    ['from', 'wa_id', 'recipient_id', 'phone', 'phones', 'name', 'formatted_name', 'email'],
-    ['user_token', 'assistant_response', 'user_message'],
+    ['id', 'device_id', 'session_id', 'message_id', 'reply_id', 'in_reply_to', 'cursor'],
+    ['agent', 'active_agent', 'hand_off', 'channel', 'role', 'status', 'type', 'lane', 'version'],
+    ['object', 'field', 'event', 'phone_number_id', 'messaging_product', 'timestamp'],
   ].flat(),
 );
-/** Below them everything is the caller's own. */
+/** Below them everything is the caller's own, whatever it is called. */
 const OWN = new Set(['state', 'state_patch', 'metadata']);
+/** Fields of a log whose values are as short: `billing` is an agent, 17 a reply, and both are messages in some test. */
+const SHORT = new Set([...SAYABLE, 'level', 'outcome', 'error', 'code', 'what']);
 
-/** More would only be slow: what a test sends by the thousand is of one kind. */
-const MOST = 2_000;
-const LONGEST = 100_000;
+/** Characters by which what is told of a text is known: a log that has but its beginning tells it. */
+const HEAD = 24;
+/** Characters of a head by which it is found. */
+const START = 8;
 
-/** Remembers what was sent and told, and finds it in a log, where none of it may be. */
+/** Remembers what was sent and told, and finds it in what was logged, where none of it may be. */
 export interface LeakWatch {
   /** Settings: the values of those that are secrets. */
-  settings(env: Readonly<Record<string, string>>): void;
+  settings(env: Readonly<Record<string, string | undefined>>): void;
+  /** What was asked for: a user and words that are searched for stand in the address. */
+  url(url: string): void;
   headers(headers: Headers): void;
-  /** A JSON body, sent or answered. Anything else is passed over. */
-  body(text: string): void;
-  /** What of it stands in the log, with the event. */
-  find(events: readonly LogEvent[]): string[];
+  /** A body, sent or answered; the text itself where it is no JSON. */
+  body(content: string | Uint8Array): void;
+  /** Anything that somebody wrote, and nobody else. */
+  text(text: string): void;
+  logged(event: LogEvent): void;
+  /** What a server in a process of its own has printed, a line each. */
+  printed(lines: readonly string[]): void;
+  /** What of it was logged since this was asked last, with the line. */
+  find(): string[];
 }
 
-/** Not every word is telling: `billing` is an agent, and a reply's text in some test. */
+/** Such a text is found wherever it stands, a shorter one or a single word only where it is all that a field has. */
 const isTelling = (text: string): boolean =>
-  text.length >= 20 || (text.length >= 8 && /[\s\d]/.test(text.trim()));
+  text.length >= 20 || (text.length >= START && /[\s\d]/.test(text.trim()));
+
+const escaped = (text: string): string => JSON.stringify(text).slice(1, -1);
 
 export function watchForLeaks(): LeakWatch {
-  const noted = new Set<string>();
+  const words = new Set<string>();
+  const heads = new Map<string, Set<string>>();
+  const lines: string[] = [];
+
   const note = (text: string): void => {
-    if (noted.size < MOST && isTelling(text)) noted.add(text);
+    if (!isTelling(text)) {
+      if (text.trim() !== '') words.add(text);
+      return;
+    }
+    const once = escaped(text.slice(0, HEAD));
+    // a field of a log may itself hold JSON
+    for (const head of [once, escaped(once)]) {
+      const start = head.slice(0, START);
+      heads.set(start, (heads.get(start) ?? new Set()).add(head));
+    }
   };
   const walk = (value: unknown, name: string, own: boolean, depth = 0): void => {
-    if (typeof value === 'string' && (own || WRITTEN.has(name))) note(value);
+    if (typeof value === 'string' && (own || !SAYABLE.has(name))) note(value);
     if (typeof value !== 'object' || value === null || depth > 100) return;
+    // Meta calls the business's own number so
+    const isMetas = 'messaging_product' in value;
     for (const [key, item] of Object.entries(value)) {
-      walk(item, Array.isArray(value) ? name : key, own || OWN.has(key), depth + 1);
+      if (own && !Array.isArray(value)) note(key);
+      const below = own || (OWN.has(key) && !isMetas);
+      walk(item, Array.isArray(value) ? name : key, below, depth + 1);
     }
   };
   return {
     settings(env) {
-      for (const [name, value] of Object.entries(env)) {
-        if (/KEYS?$|SECRET|TOKEN$|PASSWORD/.test(name))
+      for (const [name, value = ''] of Object.entries(env)) {
+        if (/KEYS?$|SECRET|TOKEN$|PASSWORD|^DATABASE_URL$/.test(name))
           value.split(',').map((each) => note(each.trim()));
       }
     },
-    headers(headers) {
-      note(/^\w+ +(\S+)$/.exec(headers.get('authorization') ?? '')?.[1] ?? '');
+    url(url) {
+      const { pathname, searchParams } = new URL(url);
+      for (const name of ['q', 'user_id', 'hub.verify_token']) searchParams.getAll(name).map(note);
+      const [, user] = /^\/api\/chat\/users\/([^/]+)/.exec(pathname) ?? [];
+      if (user !== undefined) note(user);
     },
-    body(text) {
-      if (text.length > LONGEST || noted.size >= MOST) return;
+    headers(headers) {
+      for (const name of ['authorization', 'x-hub-signature-256', 'cookie'])
+        note((headers.get(name) ?? '').replace(/^\w+[ =]+/, ''));
+    },
+    body(content) {
+      const text = typeof content === 'string' ? content : new TextDecoder().decode(content);
       let value: unknown;
       try {
         value = JSON.parse(text);
       } catch {
-        return;
+        return note(text);
       }
       walk(value, '', false);
-      // a turn's token is a number, a device's is a JWT
-      const token = (value as { token?: unknown } | null)?.token;
-      if (typeof token === 'string' && token.includes('.')) note(token);
     },
-    find(events) {
-      const lines = events.map((event) => JSON.stringify(event));
-      const all = lines.join('\n');
-      return [...noted].flatMap((text) => {
-        const inside = JSON.stringify(text).slice(1, -1);
-        return all.includes(inside)
-          ? [`${text} in ${lines.find((line) => line.includes(inside))}`]
-          : [];
-      });
-    },
+    text: note,
+    // the second is what a body names as the business's own number, and one made at random names anybody's
+    logged: ({ time: _time, phone_number_id: _id, ...event }) =>
+      void lines.push(JSON.stringify(event)),
+    printed: (log) => void lines.push(...log.map((line) => JSON.stringify({ line }))),
+    find: () => lines.splice(0).flatMap((line) => leaksOf(line, words, heads)),
   };
+}
+
+function leaksOf(
+  line: string,
+  words: ReadonlySet<string>,
+  heads: ReadonlyMap<string, ReadonlySet<string>>,
+): string[] {
+  const found = new Set<string>();
+  for (let i = 0; i + START <= line.length; i++) {
+    for (const head of heads.get(line.slice(i, i + START)) ?? [])
+      if (line.startsWith(head, i)) found.add(head);
+  }
+  JSON.parse(line, (name, value: unknown) => {
+    if (typeof value === 'string' && !SHORT.has(name) && words.has(value)) found.add(value);
+    return value;
+  });
+  return [...found].map((text) => `${text} in ${line}`);
 }

@@ -7,6 +7,7 @@ import { setSink } from '../../../lib/log.ts';
 import type { DeviceId } from '../../../lib/storage/storage.ts';
 import { receive, workAll } from '../../../lib/turn.ts';
 import { call, isSuccess, knock, say } from '../client.ts';
+import { leaks } from '../leaks.ts';
 import { audit, comesTrue, countHeld, unanswered } from '../ledger.ts';
 import type { Reach } from '../storage.ts';
 import type { Figure, Scenario, World } from '../world.ts';
@@ -20,7 +21,7 @@ const hang = defineAgent({
 
 /** A function whose agents hang until its time is up; five seconds of it are kept to begin on a turn. */
 async function hangToTheEnd({ env }: Reach, devices: readonly string[]): Promise<void> {
-  setSink(() => {});
+  setSink((event) => leaks.logged(event));
   const read = readConfig({ ...env, MAX_ATTEMPTS: '1' });
   if (!read.ok) throw new Error(read.mistakes.join(' '));
   const app = await createApp(read.config, { registry: createRegistry([hang]) });

@@ -1,16 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { listenLocally } from '../../../dev/listen.ts';
 import { startPostgres } from '../../../dev/postgres.ts';
+import { type DevServer, startDev } from '../../support/dev-server.ts';
 import { isSuccess, say } from '../client.ts';
+import { leaks } from '../leaks.ts';
 import { audit, unanswered } from '../ledger.ts';
 import { postgresBooks } from '../postgres/books.ts';
 import type { Scenario, World } from '../world.ts';
@@ -19,28 +19,15 @@ const DEVICES = 6;
 /** Milliseconds of work between two kills. */
 const LIFE = 2_000;
 
-/** `npm run dev` on a folder of its own, once it serves. */
-async function startDev(dataDir: string, port: number): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../../../dev/main.ts')], {
-    env: { PATH: process.env['PATH'], PORT: String(port), DATA_DIR: dataDir, TURN_LEASE: '1' },
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (!line.startsWith('http://')) continue;
-    child.stdout.resume();
-    return child;
-  }
-  throw new Error('npm run dev ended before it served');
-}
+/** What everybody says. */
+const HELLO = 'hello, it is me again';
 
 /** Kills the server, and its database too if wanted, which else shuts down when it sees that its parent is gone. */
-async function kill(child: ChildProcess, dataDir: string, alsoDatabase: boolean): Promise<void> {
+async function kill(server: DevServer, dataDir: string, alsoDatabase: boolean): Promise<void> {
   const [pid] = (await readFile(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8')).split('\n');
   if (alsoDatabase) process.kill(Number(pid), 'SIGKILL');
-  if (child.exitCode === null && child.signalCode === null) {
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-  }
+  await server.kill();
+  leaks.printed(server.log);
 }
 
 interface Said {
@@ -60,7 +47,7 @@ async function talk(
   while (!isOver()) {
     const id = randomUUID();
     for (let answer: string | null = null; answer === null && !isOver();) {
-      const heard = await say(url, device, id, 'hello');
+      const heard = await say(url, device, id, HELLO);
       if (heard.status === 200) answer = JSON.stringify(heard.json['replies']);
       else await sleep(50);
       if (answer !== null) said.push({ id, device, answer });
@@ -102,8 +89,11 @@ async function auditFolder(dataDir: string, said: readonly Said[]) {
 async function playOut(world: World, dataDir: string) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  let server = await startDev(dataDir, port);
-  await world.own({ close: async () => void server.kill('SIGKILL') });
+  // on a folder of its own
+  const settings = { PORT: String(port), DATA_DIR: dataDir, TURN_LEASE: '1' };
+  const start = () => startDev(settings, 'ignore');
+  let server = await start();
+  await world.own({ close: () => server.kill() });
   const said: Said[] = [];
   let over = false;
   const devices = Array.from({ length: DEVICES }, () => randomUUID());
@@ -112,7 +102,7 @@ async function playOut(world: World, dataDir: string) {
   for (let i = 0; i < kills; i++) {
     await sleep(LIFE);
     await kill(server, dataDir, world.random.chance(0.5));
-    server = await startDev(dataDir, port);
+    server = await start();
     world.progress(i + 1, kills);
   }
   await sleep(LIFE);
@@ -120,12 +110,13 @@ async function playOut(world: World, dataDir: string) {
   await Promise.all(talks);
   let changed = 0;
   for (const { id, device, answer } of said) {
-    const again = await say(url, device, id, 'hello');
+    const again = await say(url, device, id, HELLO);
     if (!isSuccess(again) || JSON.stringify(again.json['replies']) !== answer) changed++;
   }
-  const exit = once(server, 'exit');
-  server.kill('SIGTERM');
+  const exit = once(server.process, 'close');
+  server.process.kill('SIGTERM');
   await exit;
+  leaks.printed(server.log);
   return { said, changed };
 }
 
