@@ -57,9 +57,12 @@ const turn =
   (url, device, token) =>
     call(url, method, '/api/turn', { device, body: { token, ...more } });
 
+/** Whose sessions a device has; no id of it, or a log that names the device would seem to tell who that is. */
+const userOf = (device: string): string => `user-${device}`;
+
 /** Begins one, again where the machine was too busy; what is there beside it is of no matter. */
 const beginSession = async (url: string, device: string): Promise<string> => {
-  const body = { user_id: device };
+  const body = { user_id: userOf(device) };
   for (;;) {
     const begun = await call(url, 'POST', '/api/chat/sessions', { device, body });
     if (isSuccess(begun)) return String(begun.json['session_id']);
@@ -246,7 +249,7 @@ export const writing: readonly Route[] = [
     name: 'DELETE /api/chat/users/{user_id}',
     statements: 1,
     prepare: beginSession,
-    call: (url, device) => call(url, 'DELETE', `/api/chat/users/${device}`),
+    call: (url, device) => call(url, 'DELETE', `/api/chat/users/${userOf(device)}`),
     surplus: sessionsThat(() => true),
   },
   {
