@@ -111,7 +111,7 @@ async function valueAt(redis: Moving['redis'], key: string): Promise<unknown> {
     default:
       // of who is who the score is the time of the last look
       return key.endsWith(':names')
-        ? redis.send(['ZRANGE', key, '0', '-1'])
+        ? ((await redis.send(['ZRANGE', key, '0', '-1'])) as string[]).toSorted()
         : redis.send(['ZRANGE', key, '0', '-1', 'WITHSCORES']);
   }
 }
