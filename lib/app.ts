@@ -10,7 +10,7 @@ import type { PingCache } from './health.ts';
 import { describeError, log, setLogLevel } from './log.ts';
 import type { RateLimiter } from './rate-limit.ts';
 import type { Breaker } from './storage/breaker.ts';
-import type { CacheOptions } from './storage/cache/cache.ts';
+import type { CacheEvent } from './storage/cache/cache.ts';
 import type { StorageLimits } from './storage/limits.ts';
 import type { Storage } from './storage/storage.ts';
 import type { TurnServices } from './turn.ts';
@@ -143,7 +143,7 @@ async function openStorage(config: Config): Promise<Opened> {
       ttlMs: config.cacheTtl * 1_000,
       of: config.databaseUrl,
     },
-    { later: waitUntil, notice: watchCache() },
+    { later: waitUntil, notice: noticeCache },
   );
   return { storage, fresh, pingCache: ping, breaker, close: postgres.close };
 }
@@ -162,23 +162,12 @@ async function openPostgres(
 }
 
 /** Reads are counted; that it goes and is back is logged, once each: callers see nothing of it. */
-export function watchCache(): CacheOptions['notice'] {
-  let isAway = false;
-  return (event, error) => {
-    if (event === 'unreachable') {
-      isAway = true;
-      // what fetch failed of stands in its cause
-      const reason = error instanceof Error ? (error.cause ?? error) : error;
-      log('warn', 'cache_unreachable', describeError(reason));
-    }
-    if (event === 'back') {
-      isAway = false;
-      log('info', 'cache_back');
-    } else {
-      // who is sent past a cache that answers has met a write under way, and nothing is amiss
-      count('cache', event === 'passed' && !isAway ? 'busy' : event);
-    }
-  };
+function noticeCache(event: CacheEvent, error: unknown): void {
+  if (event !== 'back') count('cache', event);
+  // what fetch failed of stands in its cause
+  const reason = error instanceof Error ? (error.cause ?? error) : error;
+  if (event === 'unreachable') log('warn', 'cache_unreachable', describeError(reason));
+  if (event === 'back') log('info', 'cache_back');
 }
 
 /** Where there is a cache, it counts what devices send; one that is the storage does so as it takes each message. */

@@ -34,6 +34,15 @@ export interface Lease {
 }
 
 /**
+ * A lease never lasts past the end of the function that asks for it: it could not renew it then, and nobody else have the
+ * turn. Milliseconds.
+ *
+ * @param endsAt performance.now() at which the work must be over
+ */
+export const leaseWithin = (leaseMs: number, endsAt: number): number =>
+  Math.max(1, Math.min(leaseMs, Math.floor(endsAt - performance.now())));
+
+/**
  * Renews a lease every third of its length until it is stopped.
  *
  * @param leaseMs milliseconds
@@ -48,7 +57,7 @@ export function keepLease(
 ): Lease {
   const controller = new AbortController();
   let heldUntil = since + leaseMs;
-  const length = () => Math.max(1, Math.min(leaseMs, Math.floor(endsAt - performance.now())));
+  const length = () => leaseWithin(leaseMs, endsAt);
   const renewed = (from: number) => {
     heldUntil = from + leaseMs;
   };

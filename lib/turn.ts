@@ -6,7 +6,7 @@ import type { Config } from './config.ts';
 import { deliver, type Due, takeDue, untried } from './deliver.ts';
 import { BatonError } from './errors.ts';
 import { type Frame, hasTime } from './frame.ts';
-import { keepLease, type Lease, TurnEnded, whileHeld } from './lease.ts';
+import { keepLease, type Lease, leaseWithin, TurnEnded, whileHeld } from './lease.ts';
 import { describeError, log } from './log.ts';
 import { reporter } from './report.ts';
 import { inSpan } from './spans.ts';
@@ -53,10 +53,9 @@ export interface Held {
   since: number;
 }
 
-/** Milliseconds to take a turn for: a function that is over by then could not renew it, and nobody else have it. */
-export function leaseFor({ turnLease }: Config, { endsAt }: Frame, burstMs = 0): number {
-  return Math.max(1, Math.min(turnLease * 1_000 + burstMs, Math.floor(endsAt - performance.now())));
-}
+/** Milliseconds to take a turn for. */
+export const leaseFor = ({ turnLease }: Config, { endsAt }: Frame, burstMs = 0): number =>
+  leaseWithin(turnLease * 1_000 + burstMs, endsAt);
 
 /** Turns one call works on at a time: five hundred senders in one body must not mean five hundred lapsing leases. */
 const PARALLEL_TURNS = 4;

@@ -132,11 +132,7 @@ for _, id in ipairs(input.ids) do
     forget(id)
   else
     if device and input.unit == 'link' then call('SREM', at(device, 'linked'), id) end
-    if device and input.unit == 'identity' then
-      local name = string.sub(key, #global('who', '') + 1)
-      call('ZREM', at(device, 'names'), name)
-      forget_name(name)
-    end
+    if device and input.unit == 'identity' then call('ZREM', at(device, 'names'), string.sub(key, #global('who', '') + 1)) end
     call('DEL', key)
   end
 end
@@ -226,11 +222,9 @@ for _, one in ipairs(input.list) do
     call('SADD', at(one.device, 'linked'), one.of)
     lasts(at(one.device, 'linked'), now + KNOWN)
   else
-    local name = string.sub(key, #global('who', '') + 1)
-    local parts = cjson.decode(name)
-    call('ZADD', at(one.device, 'names'), text(one.seenAt), name)
+    call('ZADD', at(one.device, 'names'), text(one.seenAt), string.sub(key, #global('who', '') + 1))
     lasts(at(one.device, 'names'), now + KNOWN)
-    if parts[3] == 'user' then enter_user(parts[4], one.device) end
+    keep_users(one.device)
   end
 end
 return '{}'

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Storage } from '../../lib/storage/storage.ts';
-import { type Graph, startGraph } from '../support/graph.ts';
+import type { Graph } from '../support/graph.ts';
 import { scripted } from './scripted.ts';
-import { load, NUMBERS, webhook } from './whatsapp.ts';
+import { load, restartWithGraph, webhook } from './whatsapp.ts';
 
 // The most that Meta sends at once: 500 texts of 500 people, and 500 statuses.
 
@@ -12,14 +12,8 @@ const hook = webhook(script);
 let graph: Graph;
 
 beforeAll(async () => {
-  graph = await startGraph();
-  const env = {
-    WHATSAPP_PHONE_NUMBER_IDS: NUMBERS,
-    WHATSAPP_ACCESS_TOKEN: 'token',
-    WHATSAPP_API_URL: graph.url,
-  };
   // as deployed: the instance also picks up what others let fall
-  await hook.restart(env, { sweeps: true });
+  graph = await restartWithGraph(hook, { sweeps: true });
 });
 afterAll(async () => {
   await hook.close();

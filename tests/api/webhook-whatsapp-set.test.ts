@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Answer } from '../support/api.ts';
-import { type Graph, startGraph } from '../support/graph.ts';
+import type { Graph } from '../support/graph.ts';
 import { scripted } from './scripted.ts';
 import {
   type Expectation,
   expectations,
   type ExpectedMessage,
   load,
-  NUMBERS,
+  restartWithGraph,
   webhook,
 } from './whatsapp.ts';
 
@@ -18,12 +18,7 @@ const hook = webhook(script);
 let graph: Graph;
 
 beforeAll(async () => {
-  graph = await startGraph();
-  await hook.restart({
-    WHATSAPP_PHONE_NUMBER_IDS: NUMBERS,
-    WHATSAPP_ACCESS_TOKEN: 'token',
-    WHATSAPP_API_URL: graph.url,
-  });
+  graph = await restartWithGraph(hook);
 });
 beforeEach(async () => {
   await hook.forget();

@@ -1,9 +1,16 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { type Graph, startGraph } from '../support/graph.ts';
+import type { Graph } from '../support/graph.ts';
 import { bodyOf } from '../support/whatsapp.ts';
 import { scripted } from './scripted.ts';
-import { type Expectation, expectations, load, NUMBERS, webhook } from './whatsapp.ts';
+import {
+  type Expectation,
+  expectations,
+  load,
+  NUMBERS,
+  restartWithGraph,
+  webhook,
+} from './whatsapp.ts';
 
 // Every body of the set that tells of a reply: what becomes of that reply.
 
@@ -34,12 +41,7 @@ const hook = webhook(script);
 let graph: Graph;
 
 beforeAll(async () => {
-  graph = await startGraph();
-  await hook.restart({
-    WHATSAPP_PHONE_NUMBER_IDS: NUMBERS,
-    WHATSAPP_ACCESS_TOKEN: 'token',
-    WHATSAPP_API_URL: graph.url,
-  });
+  graph = await restartWithGraph(hook);
 });
 beforeEach(async () => {
   await hook.forget();

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { z } from 'zod';
+import { type Graph, startGraph } from '../support/graph.ts';
 import { type Answer, type Api, type Parts, startApi } from '../support/api.ts';
 import { signBytes } from '../support/sign.ts';
 import type { Script } from './scripted.ts';
@@ -83,6 +84,18 @@ export interface Webhook {
   /** Those texts, sorted, a list per device. */
   conversations(): Promise<string[][]>;
   close(): Promise<void>;
+}
+
+/** Begins with an empty database, as a deployment whose replies go to a stand-in for Meta. */
+export async function restartWithGraph(hook: Webhook, parts: Parts = {}): Promise<Graph> {
+  const graph = await startGraph();
+  const env = {
+    WHATSAPP_PHONE_NUMBER_IDS: NUMBERS,
+    WHATSAPP_ACCESS_TOKEN: 'token',
+    WHATSAPP_API_URL: graph.url,
+  };
+  await hook.restart(env, parts);
+  return graph;
 }
 
 export function webhook(script: Script): Webhook {

@@ -136,7 +136,7 @@ withRedis('a value of before is not given', () => {
     await warm(device);
     void stopping(SETTLE, never).storage.accept([echo({ byHuman: { ttlSeconds: 60 } })], terms());
     await expect.poll(() => agentOf(device, cache.postgres.storage)).toBe('human');
-    expect([await agentOf(device), cache.other.told.at(-1)]).toEqual(['human', 'passed']);
+    expect([await agentOf(device), cache.other.told.at(-1)]).toEqual(['human', 'busy']);
     await lapse();
     expect([await agentOf(device), cache.other.told.at(-1)]).toEqual(['human', 'miss']);
     await warm(device);

@@ -37,7 +37,7 @@ withRedis('a value of before is not given', () => {
     at.open();
     await written;
     expect(await agentOf(device)).toBe('after');
-    expect(cache.other.told.slice(-2)).toEqual(['passed', 'miss']);
+    expect(cache.other.told.slice(-2)).toEqual(['busy', 'miss']);
   });
 
   it('after a writer died before it wrote: once its mark has lapsed the cache serves again', async () => {
@@ -46,7 +46,7 @@ withRedis('a value of before is not given', () => {
     void writer.storage.setLock(device, hold('never'), anyway);
     await expect
       .poll(async () => [await agentOf(device), cache.other.told.at(-1)])
-      .toEqual(['before', 'passed']);
+      .toEqual(['before', 'busy']);
     await lapse();
     await warm(device);
   });
@@ -139,7 +139,7 @@ withRedis('a value of before is not given', () => {
     };
     const writer = openInstance(inner, cache.entrance);
     await expect(writer.storage.setLock(device, hold('after'), anyway)).rejects.toThrow('lost');
-    expect([await agentOf(device), cache.other.told.at(-1)]).toEqual(['after', 'passed']);
+    expect([await agentOf(device), cache.other.told.at(-1)]).toEqual(['after', 'busy']);
   });
 
   it('and where it surely did not happen the cache serves on', async () => {

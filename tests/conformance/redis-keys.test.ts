@@ -90,6 +90,39 @@ withRedis('redis', () => {
     expect(again).toMatchObject({ messages: [{ duplicate: false, status: 'waiting' }] });
   });
 
+  it('knows whose a device is for as long as it is kept, also long after the last session', async () => {
+    const prefix = `${randomUUID()}:`;
+    const [storage, later] = [at(prefix), at(prefix, { ...limits, retentionDays: 90 })];
+    const session = { ...newSession(), user: 'U' };
+    await storage.createSession(session, { living: 0, hourly: 0 });
+    await storage.deleteSession(session.id, { owner: null, includeExpired: true });
+    const names = await keysOf(`${prefix}who:`);
+    const users = await keysOf(`${prefix}user:`);
+    expect([names.length, users.length]).toEqual([1, 1]);
+    // as after weeks in which nobody began one
+    for (const key of [...names, ...users]) await send(['PEXPIRE', key, String(time.minute)]);
+    // a sign of life that puts off everything of the device
+    await later.putState(session.device, { a: 1 }, { kind: 'none' });
+    for (const key of [...names, ...users])
+      expect(await lifeOf(key), key).toBeGreaterThan(90 * day);
+    expect((await storage.eraseUser('U', 10)).receipt).toMatchObject({ devices: 1, identities: 1 });
+    expect((await storage.getState(session.device)).state).toEqual({});
+  });
+
+  it('and takes one that has ended and begun anew for nobody’s', async () => {
+    const prefix = `${randomUUID()}:`;
+    const storage = at(prefix);
+    const session = { ...newSession(), user: 'U' };
+    await storage.createSession(session, { living: 0, hourly: 0 });
+    for (const key of await keysOf(`${prefix}{`)) await send(['DEL', key]);
+    await storage.putState(session.device, { a: 1 }, { kind: 'none' });
+    expect((await storage.eraseUser('U', 10)).receipt).toMatchObject({ devices: 0, shared: 0 });
+    expect((await storage.getState(session.device)).state).toEqual({ a: 1 });
+    // and where the same user comes back, it is theirs again
+    await storage.createSession({ ...session, id: randomUUID() }, { living: 0, hourly: 0 });
+    expect((await storage.eraseUser('U', 10)).receipt).toMatchObject({ devices: 1 });
+  });
+
   it('draws fences that grow also where Redis has lost everything', async () => {
     const prefix = `${randomUUID()}:`;
     const storage = at(prefix);

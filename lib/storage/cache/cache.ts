@@ -3,8 +3,11 @@ import { type Breaker, createBreaker } from '../breaker.ts';
 import { FILL, FIND, MARK, SETTLE } from './scripts.ts';
 import type { SendCommand } from './upstash.ts';
 
-/** What a read came to, or what became of the cache itself. */
-export type CacheEvent = 'hit' | 'miss' | 'passed' | 'unreachable' | 'back';
+/**
+ * What a read came to (`busy`: past an entry that is being written, `passed`: past a cache that is away), or what became
+ * of the cache itself.
+ */
+export type CacheEvent = 'hit' | 'miss' | 'busy' | 'passed' | 'unreachable' | 'back';
 
 export interface CacheOptions {
   /** Begins every key: deployments that share a Redis but not a database must not share entries. */
@@ -86,12 +89,9 @@ export function createCache(send: SendCommand, options: CacheOptions): Cache {
       const reply = await breaker.run(async () =>
         found.parse(await run(FIND, [key], crypto.randomUUID(), leaseMs)),
       );
-      if (reply === null || reply[0] === 'busy') {
-        notice('passed');
-        return null;
-      }
+      notice(reply?.[0] ?? 'passed');
+      if (reply === null || reply[0] === 'busy') return null;
       const [outcome, at, given] = reply;
-      notice(outcome);
       return outcome === 'hit' ? { at, value: given } : { at, claim: given };
     },
     fill(key, claim, { value, end }) {

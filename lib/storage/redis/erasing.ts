@@ -30,7 +30,8 @@ end
 for _, session in ipairs(sessions_in({ user = input.user, includeExpired = true })) do add(session.device) end
 for _, member in ipairs(call('SMEMBERS', global('user', input.user))) do
   local id = string.sub(member, 1, 36)
-  if open(id) then add(id) else call('SREM', global('user', input.user), member) end
+  -- a device that has ended since, and begun anew, may be anybody's
+  if #names_of_user(id, input.user) > 0 then add(id) elseif #member == 37 then call('SREM', global('user', input.user), member) end
 end
 table.sort(ids)
 for _, id in ipairs(first_of(ids, input.limit)) do

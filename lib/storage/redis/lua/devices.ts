@@ -73,12 +73,33 @@ local KEYS_OF_DEVICE = {
   'erased', 'said', 'fences', 'sessions', 'session-metadata', 'events', 'names', 'linked',
 }
 
+-- A member of a user's sessions: device:session, and device: for each device that has had one (names of the device).
+local function enter_user(user, member, until_ms)
+  local key = global('user', user)
+  call('SADD', key, member)
+  if retention > 0 and call('PTTL', key) < until_ms - now then lasts(key, until_ms) end
+end
+
+-- An erasure must find whose a device is for as long as anything of it is kept.
+local function keep_users(id)
+  for _, name in ipairs(call('ZRANGE', at(id, 'names'), 0, -1)) do
+    local _, _, kind, user = unpack(cjson.decode(name))
+    if kind == 'user' then
+      enter_user(user, id .. ':', now + KNOWN)
+      lasts(global('who', name), now + KNOWN)
+    end
+  end
+end
+
 -- Everything of a device ends together. All of it is put off at once, for some time to come; until then only what this
 -- script had to do with, and may have made: each key is a command.
 local function write_device(device)
   if retention == 0 then return call('SET', at(device.id, 'device'), cjson.encode(device)) end
   local all = device.keepUntil > (device.lasts or 0)
-  if all then device.lasts = device.keepUntil + math.min(DAY, retention / 10) end
+  if all then
+    device.lasts = device.keepUntil + math.min(DAY, retention / 10)
+    keep_users(device.id)
+  end
   local made = named[device.id] or {}
   for _, name in ipairs(KEYS_OF_DEVICE) do
     if name ~= 'device' and (all or made[name]) then lasts(at(device.id, name), device.lasts) end

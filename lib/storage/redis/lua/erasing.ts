@@ -60,16 +60,18 @@ local function erase_whole(id, receipt)
   receipt.identities = receipt.identities + #names + #linked
 end
 
--- Of a device that others use too: that this user was there.
+-- That this user was on a device.
+local function names_of_user(id, user)
+  return filter(call('ZRANGE', at(id, 'names'), 0, -1), function(name)
+    local _, _, kind, value = unpack(cjson.decode(name))
+    return kind == 'user' and value == user
+  end)
+end
 local function forget_user(id, user, receipt)
-  local key = at(id, 'names')
-  for _, name in ipairs(call('ZRANGE', key, 0, -1)) do
-    local parts = cjson.decode(name)
-    if parts[3] == 'user' and parts[4] == user then
-      call('ZREM', key, name)
-      forget_name(name)
-      receipt.identities = receipt.identities + 1
-    end
+  for _, name in ipairs(names_of_user(id, user)) do
+    call('ZREM', at(id, 'names'), name)
+    forget_name(name)
+    receipt.identities = receipt.identities + 1
   end
 end
 

@@ -35,11 +35,12 @@ local function lead(place, kind, value, device)
   lasts(global('who', name), now + KNOWN)
   lasts(at(device, 'names'), now + KNOWN)
 end
--- The user of a chat session. Not renewed where it is known: it is looked at once in a retention, as every name.
+-- The user of a chat session. Where it is known it stays as it is: it is looked at once in a retention, as every name.
 local function lead_user(device, channel, user)
   local place = { channel = channel, account = device }
-  if not leads_to(place, 'user', user) then lead(place, 'user', user, device) end
-  enter_user(user, device)
+  if call('ZSCORE', at(device, 'names'), name_of(place, 'user', user)) then return end
+  lead(place, 'user', user, device)
+  enter_user(user, device .. ':', now + KNOWN)
 end
 local function count_names(place, kind, device)
   local start = string.sub(name_of(place, kind, ''), 1, -3)

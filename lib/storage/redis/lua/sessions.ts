@@ -17,22 +17,13 @@ local function keep_session(session, device)
   local until_ms = kept_until(session)
   call('SET', global('session', session.id), session.device)
   lasts(global('session', session.id), until_ms)
-  if session.user then
-    local key = global('user', session.user)
-    call('SADD', key, session.device .. ':' .. session.id)
-    if retention > 0 and call('PTTL', key) < until_ms - now then lasts(key, until_ms) end
-  end
+  if session.user then enter_user(session.user, session.device .. ':' .. session.id, until_ms) end
   device.keepUntil = math.max(device.keepUntil, until_ms)
   -- a session that lives longer than its purge was planned for is looked at in vain, once
   if retention > 0 then plan_purge(device, until_ms) end
 end
 
--- Among a user's sessions stands each device that had one, by itself: an erasure finds it by that, also once they are gone.
-local function enter_user(user, device)
-  local key = global('user', user)
-  call('SADD', key, device .. ':')
-  if retention > 0 and call('PTTL', key) < KNOWN then lasts(key, now + KNOWN) end
-end
+-- Of a sender, or of a user.
 local function forget_name(name)
   local _, device, kind, value = unpack(cjson.decode(name))
   call('DEL', global('who', name))
