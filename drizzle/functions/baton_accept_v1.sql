@@ -27,6 +27,7 @@ DECLARE
   v_now timestamptz;
   v_taken int := 0;
 BEGIN
+  PERFORM baton_replan_v1();
   IF v_named THEN
     v_unerased := baton_unerased_v1(p_messages);
     PERFORM baton_link_v1(v_unerased);
@@ -38,7 +39,7 @@ BEGIN
   FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord);
 
   INSERT INTO conversation_states (device_id)
-  SELECT d FROM unnest(v_devices) d WHERE NOT EXISTS (SELECT FROM conversation_states c WHERE c.device_id = d)
+  SELECT d FROM unnest(v_devices) d WHERE NOT EXISTS (SELECT FROM conversation_states c WHERE c.device_id = d OFFSET 0)
   ORDER BY d ON CONFLICT DO NOTHING;
   PERFORM FROM conversation_states c WHERE c.device_id = ANY (v_devices) ORDER BY c.device_id FOR UPDATE;
   IF baton_resolve_v1(p_messages) IS DISTINCT FROM v_of OR (v_named AND baton_unerased_v1(p_messages) <> v_unerased) THEN
@@ -55,7 +56,8 @@ BEGIN
       THEN jsonb_build_object('index', k.ord - 1, 'refused', coalesce(r.reason, CASE WHEN n.rate ->> 'left' = '0' THEN 'too_fast' ELSE 'rate_limited' END))
       ELSE jsonb_build_object('index', k.ord - 1, 'id', m.id::text, 'message_id', m.external_id, 'session_id', m.session_id,
         'status', m.status, 'duplicate', m.request_id IS DISTINCT FROM p_request) END ORDER BY k.ord) AS list
-    FROM unnest(v_keys) WITH ORDINALITY AS k (key, ord) LEFT JOIN chat_messages m ON m.dedupe_key = k.key,
+    FROM unnest(v_keys) WITH ORDINALITY AS k (key, ord)
+      LEFT JOIN LATERAL (SELECT * FROM chat_messages c WHERE c.dedupe_key = k.key OFFSET 0) m ON true,
       LATERAL (SELECT (e.m ->> 'session_id')::uuid AS session, CASE WHEN e.m ? 'per_minute' THEN (
           SELECT baton_rate_v1(c.rate_until, (e.m ->> 'per_minute')::int, v_now) FROM conversation_states c WHERE c.device_id = v_of[k.ord]) END AS rate
         FROM (SELECT p_messages -> (k.ord - 1)::int AS m) e) n,

@@ -8,6 +8,7 @@ DECLARE
   s conversation_states;
   m chat_messages;
 BEGIN
+  PERFORM baton_replan_v1();
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device;
   SELECT * INTO m FROM chat_messages c
   WHERE c.dedupe_key = baton_dedupe_key_v1(p_channel, p_account, p_message_id) AND c.device_id = p_device;

@@ -17,6 +17,7 @@ DECLARE
   v_events int := 0;
   v_count int;
 BEGIN
+  PERFORM baton_replan_v1();
   now := baton_now_v1();
   SELECT array_agg(q.device_id) INTO v_devices FROM (
     SELECT c.device_id FROM conversation_states c WHERE c.active_agent IS NOT NULL AND c.lock_expires_at <= now
@@ -61,7 +62,7 @@ BEGIN
     SELECT array_agg(q.id) INTO v_ids FROM (
       SELECT m.id FROM chat_messages m
       WHERE m.session_id = ANY (v_over) AND m.status NOT IN ('waiting', 'pending', 'sending', 'unknown', 'erased')
-        AND m.created_at > v_keep AND m.dedupe_key IS NOT NULL
+        AND (m.created_at > v_keep AND m.dedupe_key IS NOT NULL) IS TRUE -- which no index knows: the sessions' is meant
       LIMIT p_batch FOR UPDATE SKIP LOCKED) q;
     UPDATE chat_messages m SET content = '', metadata = '{}', address = NULL, status = 'erased', seq = NULL, external_id = NULL
     WHERE m.id = ANY (v_ids);

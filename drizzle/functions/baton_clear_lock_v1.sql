@@ -7,6 +7,7 @@ DECLARE
   s conversation_states;
   v_live boolean;
 BEGIN
+  PERFORM baton_replan_v1();
   p_device := baton_linked_v1(p_device);
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
   now := baton_now_v1();

@@ -26,6 +26,7 @@ DECLARE
   v_asked_bytes bigint;
   v_reply_bytes bigint;
 BEGIN
+  PERFORM baton_replan_v1();
   IF p_lane = 'external' THEN
     p_device := baton_turn_device_v1(p_device, p_fence);
   END IF;

@@ -15,6 +15,7 @@ DECLARE
   v_begun bigint;
   v_asked uuid := p_device;
 BEGIN
+  PERFORM baton_replan_v1();
   p_device := baton_linked_v1(p_device);
   PERFORM pg_advisory_xact_lock(hashtextextended(coalesce('user ' || p_user, 'device ' || p_device), 0));
   now := baton_now_v1();

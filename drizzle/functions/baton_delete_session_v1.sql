@@ -8,6 +8,7 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 DECLARE
   t chat_sessions;
 BEGIN
+  PERFORM baton_replan_v1();
   p_owner := baton_linked_v1(p_owner);
   PERFORM FROM conversation_states s JOIN chat_sessions c ON c.device_id = s.device_id WHERE c.session_id = p_session FOR UPDATE OF s;
   SELECT * INTO t FROM chat_sessions c WHERE c.session_id = p_session FOR UPDATE;
@@ -19,7 +20,8 @@ BEGIN
       AND EXISTS (SELECT FROM chat_messages m WHERE m.id = ANY (s.handed) AND m.session_id = p_session);
     UPDATE conversation_states s SET session_id = NULL, session_expires_at = NULL, updated_at = now
     WHERE s.device_id = t.device_id AND s.session_id = p_session;
-    DELETE FROM chat_messages m WHERE m.session_id = p_session AND (m.dedupe_key IS NULL OR (m.created_at <= now - interval '8 days' AND m.status <> 'erased'));
+    DELETE FROM chat_messages m
+    WHERE m.session_id = p_session AND CASE WHEN m.dedupe_key IS NOT NULL THEN m.created_at <= now - interval '8 days' AND m.status <> 'erased' ELSE true END;
     UPDATE chat_messages m SET content = '', metadata = '{}', address = NULL, status = 'erased', seq = NULL, external_id = NULL
     WHERE m.session_id = p_session AND m.status <> 'erased';
     DELETE FROM chat_sessions c WHERE c.session_id = p_session;

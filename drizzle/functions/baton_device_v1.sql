@@ -8,6 +8,7 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 DECLARE
   s conversation_states;
 BEGIN
+  PERFORM baton_replan_v1();
   p_device := baton_linked_v1(p_device);
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device;
   IF NOT FOUND THEN

@@ -20,6 +20,7 @@ DECLARE
   v_locked jsonb;
   v_deleted int;
 BEGIN
+  PERFORM baton_replan_v1();
   v_locked := baton_identities_of_v1(v_devices);
   PERFORM FROM conversation_states c WHERE c.device_id = ANY (v_devices) ORDER BY c.device_id FOR UPDATE;
   IF baton_identities_of_v1(v_devices) IS DISTINCT FROM v_locked
@@ -29,7 +30,7 @@ BEGIN
   END IF;
   now := baton_now_v1();
   v_whole := ARRAY(SELECT DISTINCT d FROM unnest(v_devices) d
-    WHERE p_user IS NULL OR NOT EXISTS (SELECT FROM chat_sessions c WHERE c.device_id = d AND c.user_id <> p_user));
+    WHERE p_user IS NULL OR NOT EXISTS (SELECT FROM (SELECT c.user_id FROM chat_sessions c WHERE c.device_id = d OFFSET 0) o WHERE o.user_id <> p_user));
   v_sessions := ARRAY(SELECT c.session_id FROM chat_sessions c
     WHERE c.device_id = ANY (v_devices) AND (c.device_id = ANY (v_whole) OR c.user_id = p_user));
 
@@ -56,7 +57,7 @@ BEGIN
 
   DELETE FROM chat_messages m
   WHERE m.device_id = ANY (v_devices) AND (m.device_id = ANY (v_whole) OR m.session_id = ANY (v_sessions))
-    AND (m.dedupe_key IS NULL OR (m.created_at <= now - interval '8 days' AND m.status <> 'erased'));
+    AND CASE WHEN m.dedupe_key IS NOT NULL THEN m.created_at <= now - interval '8 days' AND m.status <> 'erased' ELSE true END;
   GET DIAGNOSTICS v_deleted = ROW_COUNT;
   UPDATE chat_messages m SET content = '', metadata = '{}', address = NULL, status = 'erased', seq = NULL, external_id = NULL
   WHERE m.device_id = ANY (v_devices) AND (m.device_id = ANY (v_whole) OR m.session_id = ANY (v_sessions)) AND m.status <> 'erased';

@@ -13,6 +13,7 @@ DECLARE
   v_rows int := 0;
   v_bytes bigint := 0;
 BEGIN
+  PERFORM baton_replan_v1();
   p_device := baton_linked_v1(p_device);
   FOR t IN
     SELECT c.* FROM (
@@ -20,7 +21,7 @@ BEGIN
       UNION ALL
       SELECT s.session_id FROM baton_session_scope_v1(p_user, p_device, NULL, p_expired, baton_now_v1()) s
       WHERE p_session IS NULL AND (p_session_after IS NULL OR (s.created_at, s.session_id) >= (p_begun_after, p_session_after))) q
-    JOIN chat_sessions c ON c.session_id = q.session_id
+    JOIN LATERAL (SELECT * FROM chat_sessions o WHERE o.session_id = q.session_id OFFSET 0) c ON true
     ORDER BY c.created_at, c.session_id
   LOOP
     begun := t.created_at;

@@ -8,6 +8,7 @@ DECLARE
   s conversation_states;
   v_attempts int;
 BEGIN
+  PERFORM baton_replan_v1();
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
   now := baton_now_v1();
   IF s.turn_fence IS DISTINCT FROM p_fence OR s.turn_expires_at IS NULL OR s.committed_fence = p_fence THEN

@@ -18,6 +18,6 @@ BEGIN
        FROM (SELECT * FROM chat_messages m WHERE m.id >= p_from ORDER BY m.id OFFSET 0) n -- by id, whatever the words
        WHERE p_from > 0 AND n.search @@ p_query AND n.status <> 'erased')) f
     GROUP BY f.session_id) g
-  JOIN chat_sessions c ON c.session_id = g.session_id
+  JOIN LATERAL (SELECT * FROM chat_sessions s WHERE s.session_id = g.session_id OFFSET 0) c ON true
   WHERE (p_expired OR c.expires_at > p_now) AND (p_active IS NULL OR p_active = (c.expires_at > p_now AND NOT c.complete));
 END $$;

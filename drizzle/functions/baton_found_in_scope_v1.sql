@@ -13,7 +13,8 @@ BEGIN
   SELECT f.session_id, min(f.last_activity), max(f.rank), (array_agg(f.id ORDER BY f.rank DESC, f.id DESC))[1:5]
   FROM (
     SELECT s.session_id, s.last_activity, m.id, ts_rank(m.search, p_query, 1) AS rank
-    FROM baton_session_scope_v1(p_user, p_device, p_active, p_expired, p_now) s JOIN chat_messages m ON m.session_id = s.session_id
+    FROM baton_session_scope_v1(p_user, p_device, p_active, p_expired, p_now) s,
+      LATERAL (SELECT * FROM chat_messages c WHERE c.session_id = s.session_id OFFSET 0) m
     WHERE m.search @@ p_query AND m.status <> 'erased'
     OFFSET 0) f -- ranked once, not once for each use
   GROUP BY f.session_id;

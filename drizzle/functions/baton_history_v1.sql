@@ -9,6 +9,7 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_has
 DECLARE
   v_first bigint;
 BEGIN
+  PERFORM baton_replan_v1();
   p_owner := baton_linked_v1(p_owner);
   now := baton_now_v1();
   SELECT c.message_count INTO total FROM chat_sessions c

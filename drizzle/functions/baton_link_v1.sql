@@ -28,7 +28,7 @@ BEGIN
     FROM jsonb_to_recordset(p_messages) AS n (channel text, account text, phone text, user_id text, becomes jsonb, external_id text)
     WHERE n.becomes IS NOT NULL
       -- told again days later, the number may be somebody else's
-      AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = baton_dedupe_key_v1(n.channel, n.account, n.external_id))) q;
+      AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = baton_dedupe_key_v1(n.channel, n.account, n.external_id) OFFSET 0)) q;
   IF v_pairs IS NULL THEN
     RETURN;
   END IF;

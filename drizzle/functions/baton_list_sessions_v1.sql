@@ -6,6 +6,7 @@ CREATE OR REPLACE FUNCTION baton_list_sessions_v1(
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 BEGIN
+  PERFORM baton_replan_v1();
   p_device := baton_linked_v1(p_device);
   now := baton_now_v1();
   WITH scope AS MATERIALIZED (
@@ -16,7 +17,7 @@ BEGIN
     ORDER BY s.last_activity DESC, s.session_id DESC LIMIT p_limit + 1)
   SELECT (SELECT count(*) FROM scope),
     (SELECT jsonb_agg(baton_session_view_v1(c, false) ORDER BY c.last_activity DESC, c.session_id DESC)
-     FROM page p JOIN chat_sessions c ON c.session_id = p.session_id)
+     FROM page p JOIN LATERAL (SELECT * FROM chat_sessions s WHERE s.session_id = p.session_id OFFSET 0) c ON true)
   INTO total, sessions;
   RETURN NEXT;
 END $$;

@@ -6,6 +6,7 @@ LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_variable
 BEGIN
+  PERFORM baton_replan_v1();
   now := baton_now_v1();
   WITH live AS MATERIALIZED (
     SELECT c.active_agent AS agent, extract(epoch FROM now - c.locked_at)::float8 AS age

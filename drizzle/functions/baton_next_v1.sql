@@ -15,6 +15,7 @@ DECLARE
   v_device uuid;
   v_taken int := 0;
 BEGIN
+  PERFORM baton_replan_v1();
   IF p_lane = 'external' THEN
     -- its workers name the device they were told of; what waited there before it was linked is theirs as well
     p_devices := p_devices || ARRAY(SELECT baton_linked_v1(d) FROM unnest(p_devices) d);
@@ -23,9 +24,9 @@ BEGIN
   INTO v_devices FROM conversation_states c
   WHERE c.device_id = ANY (p_devices)
     AND (c.turn_expires_at IS NULL OR c.turn_expires_at <= v_start OR c.turn_owner = p_request)
-    AND (EXISTS (SELECT FROM chat_messages m WHERE m.device_id = c.device_id AND m.lane = p_lane AND m.status = 'waiting')
+    AND (EXISTS (SELECT FROM chat_messages m WHERE m.device_id = c.device_id AND m.lane = p_lane AND m.status = 'waiting' OFFSET 0)
       OR p_lane = 'builtin' AND EXISTS (SELECT FROM chat_messages m
-        WHERE m.device_id = c.device_id AND m.status IN ('pending', 'sending', 'unknown') AND (m.claim_expires_at <= v_start OR c.turn_owner = p_request)));
+        WHERE m.device_id = c.device_id AND m.status IN ('pending', 'sending', 'unknown') AND (m.claim_expires_at <= v_start OR c.turn_owner = p_request) OFFSET 0));
   PERFORM FROM conversation_states c WHERE c.device_id = ANY (v_devices) ORDER BY c.device_id FOR UPDATE;
   now := baton_now_v1();
   FOREACH v_device IN ARRAY coalesce(v_devices, '{}') LOOP

@@ -11,6 +11,7 @@ DECLARE
   v_found jsonb;
   n record;
 BEGIN
+  PERFORM baton_replan_v1();
   -- one of them per reply: the furthest, a failure before all
   SELECT jsonb_agg(q), count(*) INTO v_found, known FROM (
     SELECT DISTINCT ON (f.id) f.id, f.device_id, f.external_id, f.status, f.error, f.retry_ms FROM (
@@ -21,7 +22,7 @@ BEGIN
            WHERE (m.channel, m.account, m.external_id) = (p_channel, s.account, s.external_id) AND m.role = 'assistant' AND m.dedupe_key IS NULL
            LIMIT 1)) AS reply, s.*
       FROM jsonb_to_recordset(p_statuses) AS s (account text, external_id text, reply_id bigint, status text, error text, retry_ms int)) p
-    JOIN LATERAL (SELECT m.id, m.device_id, p.external_id, p.status, p.error, p.retry_ms FROM chat_messages m WHERE m.id = p.reply) f ON true
+    JOIN LATERAL (SELECT m.id, m.device_id, p.external_id, p.status, p.error, p.retry_ms FROM chat_messages m WHERE m.id = p.reply OFFSET 0) f ON true
     ORDER BY f.id, array_position('{failed,read,delivered,sent}', f.status)) q;
   PERFORM FROM conversation_states c
   WHERE c.device_id IN (SELECT (e ->> 'device_id')::uuid FROM jsonb_array_elements(v_found) e) ORDER BY c.device_id FOR UPDATE;

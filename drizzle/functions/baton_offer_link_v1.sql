@@ -9,6 +9,7 @@ DECLARE
   v_device uuid := baton_linked_v1(p_device);
   v_code text;
 BEGIN
+  PERFORM baton_replan_v1();
   INSERT INTO conversation_states (device_id) VALUES (v_device) ON CONFLICT DO NOTHING;
   PERFORM FROM conversation_states c WHERE c.device_id = v_device FOR UPDATE;
   IF baton_linked_v1(p_device) <> v_device THEN
@@ -16,8 +17,8 @@ BEGIN
   END IF;
   now := baton_now_v1();
   -- a few of those that are over, whosever they are: nothing else takes them away
-  DELETE FROM link_codes l WHERE l.code_key IN (
-    SELECT o.code_key FROM link_codes o WHERE o.expires_at <= now ORDER BY o.expires_at LIMIT 10 FOR UPDATE SKIP LOCKED);
+  DELETE FROM link_codes l WHERE l.code_key = ANY (ARRAY(
+    SELECT o.code_key FROM link_codes o WHERE o.expires_at <= now ORDER BY o.expires_at LIMIT 10 FOR UPDATE SKIP LOCKED));
   DELETE FROM link_codes l WHERE l.device_id = v_device;
   FOREACH v_code IN ARRAY p_codes LOOP
     INSERT INTO link_codes (code_key, device_id, expires_at)

@@ -10,6 +10,7 @@ DECLARE
   t chat_sessions;
   v_metadata jsonb;
 BEGIN
+  PERFORM baton_replan_v1();
   p_owner := baton_linked_v1(p_owner);
   PERFORM FROM conversation_states s JOIN chat_sessions c ON c.device_id = s.device_id WHERE c.session_id = p_session FOR UPDATE OF s;
   SELECT * INTO t FROM chat_sessions c WHERE c.session_id = p_session FOR UPDATE;

@@ -17,6 +17,7 @@ DECLARE
   v_seen uuid[] := '{}';
   v_taken int := 0;
 BEGIN
+  PERFORM baton_replan_v1();
   FOR v_device IN
     SELECT q.device_id FROM (
       (SELECT m.device_id, m.seq FROM chat_messages m WHERE m.status = 'pending' AND m.claim_expires_at <= v_start ORDER BY m.claim_expires_at)
@@ -28,11 +29,11 @@ BEGIN
       UNION ALL
       (SELECT m.device_id, NULL FROM chat_messages m WHERE m.status = 'waiting' AND m.lane = 'builtin'
         AND m.created_at <= v_start - p_rest_ms * interval '1 ms' ORDER BY m.id)) q
-    JOIN conversation_states c ON c.device_id = q.device_id
+    JOIN LATERAL (SELECT * FROM conversation_states s WHERE s.device_id = q.device_id OFFSET 0) c ON true
     WHERE (c.turn_expires_at IS NULL OR c.turn_expires_at <= v_start OR c.turn_owner = p_request)
       -- a reply goes out after its predecessor; to be chosen for it would mean to be chosen in vain, each time
       AND (q.seq IS NULL OR NOT EXISTS (
-        SELECT FROM chat_messages h WHERE h.device_id = q.device_id AND h.seq < q.seq AND h.status IN ('pending', 'sending', 'unknown')))
+        SELECT FROM chat_messages h WHERE h.device_id = q.device_id AND h.seq < q.seq AND h.status IN ('pending', 'sending', 'unknown') OFFSET 0))
   LOOP
     EXIT WHEN v_taken >= p_max_turns;
     CONTINUE WHEN v_device = ANY (v_seen);

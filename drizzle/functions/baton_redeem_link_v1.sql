@@ -16,6 +16,7 @@ DECLARE
   l link_codes;
   t link_tries;
 BEGIN
+  PERFORM baton_replan_v1();
   INSERT INTO conversation_states (device_id)
   SELECT DISTINCT d FROM unnest(v_devices) d ORDER BY d ON CONFLICT DO NOTHING;
   PERFORM FROM conversation_states c WHERE c.device_id = ANY (v_devices) ORDER BY c.device_id FOR UPDATE;

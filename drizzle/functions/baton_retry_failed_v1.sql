@@ -8,6 +8,7 @@ DECLARE
   v_ids bigint[];
   v_devices uuid[];
 BEGIN
+  PERFORM baton_replan_v1();
   SELECT array_agg(q.id), array_agg(DISTINCT q.device_id) INTO v_ids, v_devices FROM (
     SELECT m.id, m.device_id FROM chat_messages m
     WHERE m.status = 'failed' AND m.role = 'user' AND (p_device IS NULL OR m.device_id = p_device)
@@ -17,8 +18,8 @@ BEGIN
   UPDATE chat_messages m SET status = 'waiting', attempts = 0, error = NULL WHERE m.id = ANY (v_ids) AND m.status = 'failed';
   GET DIAGNOSTICS retried = ROW_COUNT;
   -- where a person holds the conversation by now, nothing waits
-  PERFORM baton_record_v1(c.device_id, now) FROM conversation_states c
-  WHERE c.device_id = ANY (v_devices) AND c.active_agent = 'human' AND c.lock_expires_at > now;
+  PERFORM baton_record_v1(c.device_id, now) FROM (SELECT * FROM conversation_states s WHERE s.device_id = ANY (v_devices) OFFSET 0) c
+  WHERE c.active_agent = 'human' AND c.lock_expires_at > now;
   more := retried >= p_limit;
   RETURN NEXT;
 END $$;

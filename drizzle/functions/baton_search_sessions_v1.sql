@@ -15,6 +15,7 @@ DECLARE
   v_everywhere boolean := p_user IS NULL AND p_device IS NULL;
   v_from bigint := 0;
 BEGIN
+  PERFORM baton_replan_v1();
   p_device := baton_linked_v1(p_device);
   now := baton_now_v1();
   IF v_everywhere AND querytree(v_query) = 'T' THEN
@@ -36,7 +37,8 @@ BEGIN
   hits AS (
     SELECT p.session_id, i.place, m.id, m.content,
       sum(least(octet_length(m.content), 200000)) OVER (ORDER BY p.rank DESC, p.last_activity DESC, p.session_id DESC, i.place) AS bytes
-    FROM page p, unnest(p.ids) WITH ORDINALITY i (id, place), chat_messages m WHERE m.id = i.id),
+    FROM page p, unnest(p.ids) WITH ORDINALITY i (id, place),
+      LATERAL (SELECT * FROM chat_messages c WHERE c.id = i.id OFFSET 0) m),
   shown AS (
     SELECT h.session_id, jsonb_agg(jsonb_build_object('message_id', h.id::text, 'snippet',
       regexp_replace(ts_headline('baton_search', x.text, v_query, E'StartSel=\x02, StopSel=\x03'), ' ([/<]) ', '\1', 'g')) ORDER BY h.place) AS matches
@@ -48,7 +50,8 @@ BEGIN
   SELECT (SELECT count(*) FROM found),
     (SELECT jsonb_agg(baton_session_view_v1(c, false) || jsonb_build_object('rank', p.rank, 'matches', h.matches)
        ORDER BY p.rank DESC, p.last_activity DESC, p.session_id DESC)
-     FROM page p JOIN chat_sessions c ON c.session_id = p.session_id JOIN shown h ON h.session_id = p.session_id)
+     FROM page p JOIN LATERAL (SELECT * FROM chat_sessions s WHERE s.session_id = p.session_id OFFSET 0) c ON true
+       JOIN shown h ON h.session_id = p.session_id)
   INTO total, sessions;
   RETURN NEXT;
 END $$;

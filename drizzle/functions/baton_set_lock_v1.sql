@@ -8,6 +8,7 @@ DECLARE
   s conversation_states;
   v_live boolean;
 BEGIN
+  PERFORM baton_replan_v1();
   p_device := baton_linked_v1(p_device);
   IF p_versions IS NULL THEN
     INSERT INTO conversation_states (device_id) VALUES (p_device) ON CONFLICT DO NOTHING;

@@ -12,6 +12,7 @@ DECLARE
   s conversation_states;
   v_instead record;
 BEGIN
+  PERFORM baton_replan_v1();
   SELECT * INTO s FROM conversation_states c WHERE c.device_id = p_device FOR UPDATE;
   now := baton_now_v1();
   IF s.turn_fence = p_fence AND s.committed_fence = p_fence AND s.turn_expires_at IS NOT NULL THEN

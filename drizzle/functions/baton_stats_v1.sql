@@ -7,6 +7,7 @@ LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_variable
 BEGIN
+  PERFORM baton_replan_v1();
   now := baton_now_v1();
   since := coalesce(p_since, now - interval '7 days');
   SELECT jsonb_agg(to_jsonb(q) ORDER BY q.agent) INTO locks FROM (

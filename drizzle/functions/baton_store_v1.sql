@@ -19,7 +19,7 @@ BEGIN
       SELECT ord, p_keys[ord] AS key, (e.m ->> 'session_id')::uuid AS session, (e.m ->> 'max_waiting')::int AS most,
         (e.m ->> 'per_minute')::int AS per_minute
       FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)) n
-    WHERE p_of[n.ord] IS NOT NULL AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = n.key)
+    WHERE p_of[n.ord] IS NOT NULL AND NOT EXISTS (SELECT FROM chat_messages c WHERE c.dedupe_key = n.key OFFSET 0)
       AND (n.session IS NULL OR baton_session_refusal_v1(n.session, p_now) IS NULL)
       AND (n.most IS NULL OR n.most > (
         SELECT count(*) FROM (SELECT FROM chat_messages w WHERE w.device_id = p_of[n.ord] AND w.status = 'waiting' LIMIT n.most) q))) k
@@ -27,12 +27,13 @@ BEGIN
     SELECT (baton_rate_v1(c.rate_until, k.per_minute, p_now) ->> 'left')::int FROM conversation_states c WHERE c.device_id = p_of[k.ord]);
   IF v_new IS NOT NULL THEN
     IF jsonb_path_exists(p_messages, '$[*].per_minute') THEN
-      UPDATE conversation_states c SET rate_until = greatest(c.rate_until, p_now) + q.part
-      FROM (
+      FOR m IN
         SELECT p_of[e.ord] AS device_id, sum(60000.0 / (e.m ->> 'per_minute')::int) * interval '1 ms' AS part
         FROM jsonb_array_elements(p_messages) WITH ORDINALITY AS e (m, ord)
-        WHERE e.ord = ANY (v_new) AND e.m ? 'per_minute' GROUP BY p_of[e.ord]) q
-      WHERE c.device_id = q.device_id;
+        WHERE e.ord = ANY (v_new) AND e.m ? 'per_minute' GROUP BY p_of[e.ord]
+      LOOP
+        UPDATE conversation_states c SET rate_until = greatest(c.rate_until, p_now) + m.part WHERE c.device_id = m.device_id;
+      END LOOP;
     END IF;
     -- a redelivery is no sign of life: only a device with something new has its session opened or prolonged
     PERFORM baton_open_sessions_v1(v_devices, p_messages -> 0 ->> 'channel', p_session_ttl, p_now);
@@ -42,7 +43,8 @@ BEGIN
       INSERT INTO chat_messages (id, device_id, session_id, role, content, metadata, agent, channel, account, lane, external_id,
         dedupe_key, request_id, address, status, sent_at, created_at)
       OVERRIDING SYSTEM VALUE
-      SELECT n.id, n.device_id, coalesce(n.session_id, c.session_id), CASE WHEN n.author IS NULL THEN 'user' ELSE 'assistant' END, n.content, coalesce(n.metadata, '{}'),
+      SELECT n.id, n.device_id, coalesce(n.session_id, (SELECT c.session_id FROM conversation_states c WHERE c.device_id = n.device_id)),
+        CASE WHEN n.author IS NULL THEN 'user' ELSE 'assistant' END, n.content, coalesce(n.metadata, '{}'),
         n.author, n.channel, coalesce(n.account, n.device_id::text), p_lane, n.external_id, n.key, p_request, n.address,
         CASE WHEN n.turn AND n.author IS NULL AND (n.answer_within IS NULL OR n.plausible > p_now - n.answer_within * interval '1 s')
           THEN 'waiting' ELSE 'noted' END,
@@ -58,7 +60,6 @@ BEGIN
             sent_at timestamptz, phone text, user_id text, dial text, turn boolean, author text, answer_within int))
           WITH ORDINALITY AS r (content, metadata, channel, account, session_id, external_id, sent_at, phone, user_id, dial, turn, author, answer_within, ord)
         WHERE r.ord = ANY (v_new)) n
-      JOIN conversation_states c ON c.device_id = n.device_id
       ORDER BY n.key, n.id -- of copies the first
       ON CONFLICT DO NOTHING
       RETURNING id, status)
@@ -84,6 +85,6 @@ BEGIN
       WHERE c.dedupe_key = baton_dedupe_key_v1(m.channel, m.account, m.revokes) AND c.device_id = m.device_id;
     END LOOP;
   END IF;
-  PERFORM baton_record_v1(c.device_id, p_now) FROM conversation_states c
-  WHERE c.device_id = ANY (p_of) AND c.active_agent = 'human' AND c.lock_expires_at > p_now;
+  PERFORM baton_record_v1(c.device_id, p_now) FROM (SELECT * FROM conversation_states s WHERE s.device_id = ANY (p_of) OFFSET 0) c
+  WHERE c.active_agent = 'human' AND c.lock_expires_at > p_now;
 END $$;

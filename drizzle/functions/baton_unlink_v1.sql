@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION baton_unlink_v1(p_device uuid) RETURNS TABLE (now tim
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
+  PERFORM baton_replan_v1();
   DELETE FROM channel_identities i WHERE (i.channel, i.account, i.kind, i.value) = ('device', '', 'device', p_device::text);
   GET DIAGNOSTICS unlinked = ROW_COUNT;
   IF unlinked = 0 THEN

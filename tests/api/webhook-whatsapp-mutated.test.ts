@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isJsonObject, type JsonObject, type JsonValue, storableText } from '../../lib/json.ts';
+import {
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  parseJson,
+  storableText,
+} from '../../lib/json.ts';
 import { whatsAppMetadata } from '../../lib/channels/whatsapp/metadata.ts';
 import { phoneKey } from '../../lib/channels/whatsapp/phone.ts';
 import { mutated, mutations } from '../support/mutations.ts';
@@ -41,7 +47,7 @@ interface Case {
 
 function parse(text: string): JsonValue | undefined {
   try {
-    return JSON.parse(text) as JsonValue;
+    return parseJson(text) as JsonValue;
   } catch {
     return undefined;
   }
@@ -61,7 +67,7 @@ async function cases(): Promise<Case[]> {
       .replaceAll('4477009', `4477${place}`)
       .replaceAll('52555555', `52555${place}`)
       .replaceAll('.1000000', `.1${place}00`);
-    const text = mutated(JSON.parse(own) as JsonObject, list);
+    const text = mutated(parseJson(own) as JsonObject, list);
     return { file, whole: new TextEncoder().encode(own), text, body: parse(text) };
   });
 }

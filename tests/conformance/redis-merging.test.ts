@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { JsonObject } from '../../lib/json.ts';
+import { type JsonObject, parseJson } from '../../lib/json.ts';
 import { mergePatch } from '../../lib/merge-patch.ts';
 import { DOCUMENTS } from '../../lib/storage/redis/lua/documents.ts';
 import { createRunner, script } from '../../lib/storage/redis/scripts.ts';
@@ -36,7 +36,7 @@ withRedis('redis', () => {
     const { run } = createRunner(openUpstash(entrance()), { prefix: '', kept: 1, limits });
     const input = { target: JSON.stringify(target), patch: JSON.stringify(patch) };
     const [merged] = (await run(MERGE, input)) as [string];
-    expect(JSON.parse(merged)).toEqual(mergePatch(target, patch));
+    expect(parseJson(merged)).toEqual(mergePatch(target, patch));
   });
 });
 

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterAll, expect, inject } from 'vitest';
 import { type App, createApp, useApp } from '../../lib/app.ts';
 import { readConfig } from '../../lib/config.ts';
+import { parseJson } from '../../lib/json.ts';
 import { type LogEvent, setSink } from '../../lib/log.ts';
 import { sendOver, serve } from './deployed.ts';
 import { assertDocumented } from './documented.ts';
@@ -275,6 +276,6 @@ async function toAnswer(response: Response): Promise<Answer> {
   const isJson = /^application\/(problem\+)?json\b/.test(
     response.headers.get('content-type') ?? '',
   );
-  const json: unknown = isJson && text !== '' ? JSON.parse(text) : undefined;
+  const json: unknown = isJson && text !== '' ? parseJson(text) : undefined;
   return { status: response.status, headers: response.headers, text, json };
 }

@@ -1,6 +1,6 @@
 import { agents, createRegistry } from '../../lib/agents/registry.ts';
 import { type Outcome, runAgents } from '../../lib/agents/run.ts';
-import type { JsonObject } from '../../lib/json.ts';
+import { type JsonObject, parseJson } from '../../lib/json.ts';
 import { mergePatch } from '../../lib/merge-patch.ts';
 import { type Lock, type LockMove, type Message, HUMAN } from '../../lib/storage/storage.ts';
 import { defaultTtl, heldBy, said, texts, turnWith } from './turns.ts';
@@ -35,7 +35,7 @@ export function converse(state: JsonObject = {}): Conversation {
       });
       const outcome = await runAgents(turn, registry, defaultTtl, new AbortController().signal);
       // printed and read, as on its way to the database
-      const patch = JSON.parse(JSON.stringify(outcome.statePatch ?? {})) as JsonObject;
+      const patch = parseJson(JSON.stringify(outcome.statePatch ?? {})) as JsonObject;
       conversation.state = mergePatch(conversation.state, patch) as JsonObject;
       conversation.lock = moved(conversation.lock, outcome.lock);
       conversation.history.push(...messages);

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { isJsonObject, type JsonObject, type JsonValue } from '../../lib/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue, parseJson } from '../../lib/json.ts';
 
 /** One thing that is wrong with a body: what is done, and to which of its values. */
 export interface Mutation {
@@ -73,7 +73,7 @@ function write({ parent, key }: Place, value: JsonValue): void {
 }
 
 /** By way of text: structuredClone ends at a few thousand levels. */
-const cloned = <T extends JsonValue>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
+const cloned = <T extends JsonValue>(value: T): T => parseJson(JSON.stringify(value)) as T;
 
 /** The body with these things done to it, as Meta would print it; `truncate` leaves no JSON. */
 export function mutated(body: JsonObject, list: readonly Mutation[]): string {

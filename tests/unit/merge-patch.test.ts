@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { JsonObject, JsonValue } from '../../lib/json.ts';
+import { type JsonObject, type JsonValue, parseJson } from '../../lib/json.ts';
 import { diffPatch, mergePatch } from '../../lib/merge-patch.ts';
 import { anyDocument, documentWithoutNulls, print } from '../support/documents.ts';
 
-const parse = (text: string) => JSON.parse(text) as JsonObject;
+const parse = (text: string) => parseJson(text) as JsonObject;
 
 describe('mergePatch', () => {
   // https://www.rfc-editor.org/rfc/rfc7396#appendix-A

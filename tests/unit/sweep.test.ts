@@ -45,6 +45,27 @@ const frame = (left = 285_000): Frame => ({
   endsAt: performance.now() + left,
 });
 
+const committed: CommitResult = {
+  outcome: 'committed',
+  now: noon,
+  lock: null,
+  sessionId: null,
+  answered: [{ id: '1', messageId: null }],
+  replies: [],
+  deliver: false,
+  turn: null,
+};
+
+function storageWith(...rounds: Turn[][]) {
+  const answers = rounds.map((turns) => ({ now: noon, turns }));
+  return {
+    recover: vi.fn<Storage['recover']>(() => Promise.resolve(answers.shift() ?? nothing)),
+    commit: vi.fn<Storage['commit']>(() => Promise.resolve(committed)),
+    settle: vi.fn<Storage['settle']>(() => Promise.resolve({ now: noon, turn: null })),
+    giveBack: vi.fn<Storage['giveBack']>(() => Promise.resolve(true)),
+  };
+}
+
 describe('a sweeper', () => {
   it('looks at once', async () => {
     const look = vi.fn<Storage['recover']>(() => Promise.resolve(nothing));
@@ -143,6 +164,44 @@ describe('a sweeper', () => {
     expect(whileLooking).toBe(1);
   });
 
+  it('looks again at once after a look that was full, until nothing is left', async () => {
+    const found = (fence: number) => turnWith({ fence: String(fence) as Fence });
+    const rounds = [[1, 2, 3, 4], [5, 6, 7, 8], [9]].map((fences) => fences.map(found));
+    const storage = storageWith(...rounds);
+    const sweep = createSweeper(servicesOn(storage));
+    await sweep(frame());
+    expect(storage.recover.mock.calls.map(([{ maxTurns }]) => maxTurns)).toEqual([4, 4, 4]);
+    expect(storage.commit).toHaveBeenCalledTimes(9);
+  });
+
+  it('works on four at a time, and on others beside them once those take ten seconds, on sixteen at most', async () => {
+    const hanging = Promise.withResolvers<CommitResult>();
+    let fence = 0;
+    const storage = storageWith();
+    storage.recover.mockImplementation(({ maxTurns }) => {
+      const turns = Array.from({ length: maxTurns }, () =>
+        turnWith({ fence: String(++fence) as Fence }),
+      );
+      return Promise.resolve({ now: noon, turns });
+    });
+    storage.commit.mockReturnValue(hanging.promise);
+    const sweep = createSweeper(servicesOn(storage));
+    const underWay: number[] = [];
+    const asked: Promise<void>[] = [];
+    for (const seconds of [1, 8, 2, 8, 11, 11, 11]) {
+      asked.push(sweep(frame()));
+      await vi.advanceTimersByTimeAsync(seconds * 1_000);
+      underWay.push(fence);
+    }
+    expect(underWay).toEqual([4, 4, 4, 8, 8, 12, 16]);
+    asked.push(sweep(frame()));
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(fence).toBe(16);
+    storage.recover.mockResolvedValue(nothing);
+    hanging.resolve(committed);
+    await Promise.all(asked);
+  });
+
   it('never rejects: a storage that is away is a warning, and the next look is made', async () => {
     const look = vi
       .fn<Storage['recover']>()
@@ -186,27 +245,6 @@ describe('recover', () => {
     address: {},
     inWindow: true,
   });
-
-  const committed: CommitResult = {
-    outcome: 'committed',
-    now: noon,
-    lock: null,
-    sessionId: null,
-    answered: [{ id: '1', messageId: null }],
-    replies: [],
-    deliver: false,
-    turn: null,
-  };
-
-  function storageWith(...rounds: Turn[][]) {
-    const answers = rounds.map((turns) => ({ now: noon, turns }));
-    return {
-      recover: vi.fn<Storage['recover']>(() => Promise.resolve(answers.shift() ?? nothing)),
-      commit: vi.fn<Storage['commit']>(() => Promise.resolve(committed)),
-      settle: vi.fn<Storage['settle']>(() => Promise.resolve({ now: noon, turn: null })),
-      giveBack: vi.fn<Storage['giveBack']>(() => Promise.resolve(true)),
-    };
-  }
 
   it('answers what waits and sends what is due, round after round, until nothing is left', async () => {
     const waiting = turnWith({ fence: '1' as Fence });

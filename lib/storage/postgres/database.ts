@@ -9,8 +9,11 @@ export type Database = PgDatabase<PgQueryResultHKT>;
 /** Its type's number in every PostgreSQL: what a driver's parsers are known by. */
 export const JSONB = 3802;
 
-/** A subselect, so that the clock is read once per statement and not once per mention. */
-export const clock = sql`(select baton_now_v1() as now) clock`;
+/**
+ * A subselect, so that the clock is read once per statement and not once per mention; and so that a plan which the tables have
+ * outgrown serves once at most.
+ */
+export const clock = sql`(select baton_now_v1() as now from baton_replan_v1()) clock`;
 export const clockNow = sql<string>`clock.now`;
 
 /** Parameters that many statements take. */
@@ -23,8 +26,10 @@ export const shared = sql<boolean>`(
   exists (select from channel_identities i where (i.channel, i.account, i.kind, i.value) = ('device', '', 'device', ${device}::text))
   or exists (select from channel_identities i where i.device_id = ${device} and i.kind = 'device')
   or exists (select from link_codes l where l.device_id = ${device} and l.expires_at > ${clockNow} - interval '1 min'))`;
-/** The device whose conversation that one shares. */
-export const linked = sql`baton_linked_v1(${device})`;
+/** The device whose conversation that one shares. A subselect, so that it is looked up once, whatever the plan. */
+export const linked = sql`(select baton_linked_v1(${device}))`;
+/** The same in a statement that does not begin with the clock. */
+export const linkedAnew = sql`(select baton_linked_v1(${device}) from baton_replan_v1())`;
 export const fence = sql`${sql.placeholder('fence')}::bigint`;
 export const lane = sql`${sql.placeholder('lane')}::text`;
 export const versions = sql`${sql.placeholder('versions')}::bigint[]`;

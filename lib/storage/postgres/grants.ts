@@ -9,7 +9,7 @@ import {
   device as caller,
   fence,
   lane,
-  linked,
+  linkedAnew,
   only,
   termsOf,
   turnTerms,
@@ -22,7 +22,7 @@ function prepare(db: Database) {
   const maxTurns = sql`${sql.placeholder('maxTurns')}::int`;
   const turn = { now: sql<string>`now`, turn: sql<unknown>`turn` };
   const isNewest = and(
-    sql`${states.deviceId} in (${caller}, ${linked})`,
+    sql`${states.deviceId} in (${caller}, ${linkedAnew})`,
     eq(states.turnFence, fence),
     eq(states.turnLane, sql.placeholder('lane')),
   );

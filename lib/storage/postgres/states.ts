@@ -8,6 +8,7 @@ import {
   clockNow,
   type Database,
   linked,
+  linkedAnew,
   only,
   shared,
   versions,
@@ -23,7 +24,7 @@ const written = {
 
 /** The guard; an empty list of versions asks for any document. */
 const isPresent = and(
-  eq(states.deviceId, linked),
+  eq(states.deviceId, linkedAnew),
   isNotNull(states.state),
   sql`(${versions} = '{}' or ${states.stateVersion} = any (${versions}))`,
 );
@@ -44,7 +45,7 @@ function prepareWrite(
   return {
     upsert: db
       .insert(states)
-      .values({ deviceId: linked, ...change(fresh) })
+      .values({ deviceId: linkedAnew, ...change(fresh) })
       .onConflictDoUpdate({
         target: states.deviceId,
         set: change(changed),

@@ -176,8 +176,8 @@ export const faults: Readonly<Record<string, Fault>> = {
     edits: [
       {
         in: 'baton_store_v1',
-        find: "c.device_id = ANY (p_of) AND c.active_agent = 'human'",
-        put: "c.device_id = ANY (p_of) AND c.active_agent = 'nobody'",
+        find: "WHERE c.active_agent = 'human'",
+        put: "WHERE c.active_agent = 'nobody'",
       },
     ],
   },

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { defineAgent } from '../../../lib/agents/agent.ts';
-import type { JsonObject } from '../../../lib/json.ts';
+import { type JsonObject, parseJson } from '../../../lib/json.ts';
 import { mergePatch } from '../../../lib/merge-patch.ts';
 import { captureLog } from '../../support/logged.ts';
 import { agentNamed, answer, device, heldBy, said, texts, turnWith } from '../../support/turns.ts';
@@ -89,7 +89,7 @@ describe('setState', () => {
     const turn = turnWith({ lock: heldBy('note'), state: { note: { service: 'massage' } } });
     const { statePatch } = await answer(turn, [agent]);
     // as it is stored: what the wire drops is dropped
-    const stored = mergePatch(turn.state, JSON.parse(JSON.stringify(statePatch)) as JsonObject) as {
+    const stored = mergePatch(turn.state, parseJson(JSON.stringify(statePatch)) as JsonObject) as {
       note: JsonObject;
     };
     expect([stored.note['service']]).toEqual(shown);

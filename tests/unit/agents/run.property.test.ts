@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Agent } from '../../../lib/agents/agent.ts';
-import type { JsonObject } from '../../../lib/json.ts';
+import { type JsonObject, parseJson } from '../../../lib/json.ts';
 import { mergePatch } from '../../../lib/merge-patch.ts';
 import type { LockMove } from '../../../lib/storage/storage.ts';
 import { anyDocument, print } from '../../support/documents.ts';
@@ -92,7 +92,7 @@ it('whatever agents do, no reply changes its place, and the patch leads to exact
           saidSoFar,
         );
 
-        const patch = JSON.parse(JSON.stringify(outcome.statePatch)) as JsonObject | null;
+        const patch = parseJson(JSON.stringify(outcome.statePatch)) as JsonObject | null;
         const after = patch === null ? turn.state : (mergePatch(turn.state, patch) as JsonObject);
         for (const agent of [...agents, manager]) {
           const seen = lastSeen.get(agent.key);
