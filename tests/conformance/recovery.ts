@@ -108,6 +108,17 @@ export const recoveryCases = {
       expect(await recoverFor(h, fresh)).toBeDefined();
     },
 
+  'finds what fell behind any number of messages that have only just come in': (_, open) =>
+    on(open(), async (h) => {
+      const [old] = await fallen(h, 1);
+      if (old === undefined) throw new Error('nothing fell');
+      await h.age(old, 10_000);
+      await fallen(h, 300);
+      const call = { requestId: randomUUID(), leaseMs: 60_000, maxTurns: 1 };
+      const { turns } = await h.storage.recover(call, 10_000);
+      expect(turns.map(({ device }) => device)).toEqual([old]);
+    }),
+
   'brings replies that are due before messages that wait': async (h) => {
     const device = newDevice();
     const turn = await take(h.storage, device);

@@ -52,8 +52,10 @@ local function is_sending(device)
 end
 
 local function due_of(device)
-  local due = nil
-  if call('ZCARD', at(device.id, 'waiting:builtin')) > 0 then due = 0 end
+  -- what waits is due from its arrival on: before all that came later, however much of it there is
+  local first = call('ZRANGE', at(device.id, 'waiting:builtin'), 0, 0)[1]
+  local waiting = first and row_of(device.id, first)
+  local due = waiting and waiting.createdAt
   local head = call('ZRANGE', at(device.id, 'unsettled'), 0, 0)[1]
   local row = head and row_of(device.id, head)
   if row then due = math.min(due or math.huge, row.status == 'sending' and 0 or row.claimEndsAt) end
