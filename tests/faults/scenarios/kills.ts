@@ -58,6 +58,12 @@ interface Plan {
   early: boolean;
 }
 
+/**
+ * Seconds after which a message counts as lost. On a machine that does much else the survivor's own try may fail as well, and
+ * then rests for 4 seconds, and for 16: that is late, which the scenario `takeover` measures.
+ */
+const PATIENCE = 60;
+
 /** Kills an instance in the middle of a turn, and lets another one come across what it left. */
 async function killAt({ point, again, early }: Plan, stage: Stage): Promise<Fallen> {
   const { world, database, survivor, shown } = stage;
@@ -85,7 +91,7 @@ async function killAt({ point, again, early }: Plan, stage: Stage): Promise<Fall
     if (!(await report())) await database.comeDue(devices);
     await knock(survivor.url);
     return false;
-  });
+  }, PATIENCE);
   return { id, person };
 }
 
