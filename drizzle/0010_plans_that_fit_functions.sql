@@ -9,8 +9,9 @@ SET LOCAL check_function_bodies = off;
 -- A message for a session that is over or complete, for a device where max_waiting messages wait, or one too many within a
 -- minute, is refused, and says why. Of a session that is unknown, or not its owner's, no row is returned: nobody is told the device.
 -- Lock order: identities, state rows by device, new messages by key, messages that were there.
--- Planned once per connection, and always by index: planning each time took a third of the call, and for a list of
--- unknown length the planner likes to read a whole table of a few thousand rows (1.8 ms in place of 0.05).
+-- Planned once per connection and size of the tables (baton_replan_v1): planned each time it took three times as long. Always by
+-- index: for a list of unknown length the planner likes to read a whole table of a few thousand rows (1.8 ms in place of
+-- 0.05). And each row of a batch is looked up by itself, which OFFSET 0 says: of a join the planner may put the table outside.
 CREATE OR REPLACE FUNCTION baton_accept_v1(
   p_messages jsonb, p_request text, p_lane text, p_max_turns int,
   p_lease_ms int, p_history int, p_max_attempts int, p_resend_ms int, p_session_ttl int
@@ -1137,10 +1138,10 @@ BEGIN
 END $$;
 
 --> statement-breakpoint
--- Has all plans of this connection made anew once a table is about twice as large as when they were made, or half. A plan made for
--- a table of one row reads the whole table, by whatever index, and is kept until ANALYZE comes by: where that had seen
--- an empty database, ACCEPT of 500 messages took 12 s in place of 0.4, and reading a lock among 6,000 devices 0.15 s. Judged by the sizes of the files, as
--- the planner does, and not by what was counted in them, which may be of any day. 25 microseconds.
+-- Has all plans of this connection made anew once a table is about twice as large as it was when they were made, or half. A plan
+-- made for a table of one row reads the whole table, by whatever index, and is kept until ANALYZE comes by: where that had
+-- seen an empty database, ACCEPT of 500 messages took 12 s in place of 0.4, and to read a lock among 6,000 devices 0.15 s.
+-- Judged by the sizes of the files, as the planner does, and not by what was counted in them on some day. 25 microseconds.
 CREATE OR REPLACE FUNCTION baton_replan_v1() RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
